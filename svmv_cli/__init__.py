@@ -1,0 +1,1 @@
+"""The command: files in, files out."""

@@ -1,0 +1,77 @@
+"""What can go wrong, as exceptions that carry one sentence, a remedy and an exit code. Imports nothing of ours.
+
+SvmvError
+├── UsageError        2    the command line contradicts itself
+├── InputError        3    the source is missing, empty, no video …
+│   └── UnsupportedError   the source is real, but this build cannot handle it
+├── OutputError       4    the target exists, cannot be written, has no room …
+├── DamagedError      5    the source ended before it said it would, or broke in the middle
+└── DeviceError       6    the device is absent or out of memory
+    └── ModelError         weights missing or not readable
+"""
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """Process exit codes, as the README's table lists them."""
+
+    OK = 0
+    SOME_FAILED = 1
+    USAGE = 2
+    INPUT = 3
+    OUTPUT = 4
+    DAMAGED = 5
+    DEVICE = 6
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class SvmvError(Exception):
+    """A failure that is told to the user as one sentence and, where there is one, a remedy."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.SOME_FAILED
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(SvmvError):
+    """The command line contradicts itself or asks for something that does not exist."""
+
+    exit_code = ExitCode.USAGE
+
+
+class InputError(SvmvError):
+    """The source cannot be read as video."""
+
+    exit_code = ExitCode.INPUT
+
+
+class UnsupportedError(InputError):
+    """The source is sound, but something in it is beyond this build."""
+
+
+class OutputError(SvmvError):
+    """The target exists already, cannot be written, or the disk is full."""
+
+    exit_code = ExitCode.OUTPUT
+
+
+class DamagedError(SvmvError):
+    """The source yielded less than it declared."""
+
+    exit_code = ExitCode.DAMAGED
+
+
+class DeviceError(SvmvError):
+    """The device is absent, fails, or has no memory left."""
+
+    exit_code = ExitCode.DEVICE
+
+
+class ModelError(DeviceError):
+    """The weights are missing or are not ours."""

@@ -1,0 +1,1 @@
+"""Files and time: PyAV lives here and only here. Knows no torch."""

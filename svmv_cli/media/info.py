@@ -1,0 +1,72 @@
+"""What a file is: the records `probe` fills. What the header claims stands apart from what was measured."""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, slots=True)
+class ColorInfo:
+    """Colour tags as FFmpeg's integers (ITU-T H.273 code points); 2 (primaries, transfer, matrix) or 0 is "unspecified"."""
+
+    primaries: int = 2
+    transfer: int = 2
+    matrix: int = 2
+    full_range: bool = False
+    chroma_location: int = 0  # AVChromaLocation
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """The video stream that will be interpolated."""
+
+    index: int  # stream index in the container
+    codec: str
+    width: int  # px, as coded (before rotation)
+    height: int  # px
+    pix_fmt: str  # as decoded, FFmpeg name
+    time_base: Fraction  # s per tick
+    color: ColorInfo
+    sample_aspect_ratio: Fraction  # 1 when unknown
+    rotation: int  # degrees counter-clockwise, as the display matrix asks
+    interlaced: bool
+    rate_claimed: Fraction | None  # frames/s by the header, snapped to k·1000/1001 where that is meant
+    frames_claimed: int | None
+    duration_claimed: Fraction | None  # s
+    bit_rate: int | None  # bit/s
+    # -- measured by reading every packet's timestamp, without decoding --
+    packet_times: npt.NDArray[np.int64] = field(repr=False)  # sorted pts, in ticks of time_base
+    last_duration: Fraction = Fraction(0)  # s, of the last packet; 0 when unknown
+
+    @property
+    def start(self) -> Fraction:
+        """Time of the first picture, s."""
+        return int(self.packet_times[0]) * self.time_base
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """Any other stream: sound, subtitles, data, attachment, a second video, cover art."""
+
+    index: int
+    kind: str  # "audio", "subtitle", "data", "attachment", "video"
+    codec: str
+    language: str | None = None
+    title: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaInfo:
+    """A source file."""
+
+    path: Path
+    format: str  # FFmpeg's demuxer name, e.g. "mov,mp4,m4a,3gp,3g2,mj2"
+    size: int  # bytes
+    duration_claimed: Fraction | None  # s, by the container's header
+    start_claimed: Fraction  # s, earliest stream start by the container's header
+    video: VideoInfo
+    others: tuple[StreamInfo, ...] = ()
+    chapters: int = 0
