@@ -109,7 +109,7 @@ def measured_rate(times: Sequence[int], time_base: Fraction, claimed: Fraction |
 
     Returns:
         The claimed rate, or the nearest k or k·1000/1001, or the rate of exactly equal gaps, if every
-        timestamp lies within the larger of one tick and 1 ms of its place. A single frame has the claimed rate.
+        timestamp lies within one tick or 1 ms, the larger, of its place. A single frame has the claimed rate.
     """
     ticks = [int(t) for t in times]
     if len(ticks) < 2:
