@@ -10,7 +10,10 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, slots=True)
 class ColorInfo:
-    """Colour tags as FFmpeg's integers (ITU-T H.273 code points); 2 (primaries, transfer, matrix) or 0 is "unspecified"."""
+    """Colour tags as FFmpeg's integers (ITU-T H.273 code points).
+
+    In primaries, transfer and matrix 2 is "unspecified"; in the chroma location 0 is.
+    """
 
     primaries: int = 2
     transfer: int = 2
@@ -40,6 +43,9 @@ class VideoInfo:
     # -- measured by reading every packet's timestamp, without decoding --
     packet_times: npt.NDArray[np.int64] = field(repr=False)  # sorted pts, in ticks of time_base
     last_duration: Fraction = Fraction(0)  # s, of the last packet; 0 when unknown
+    times_made_up: bool = (
+        False  # the file stores no timestamps: picture i is at packet_times[i], by count alone
+    )
 
     @property
     def start(self) -> Fraction:
@@ -56,6 +62,7 @@ class StreamInfo:
     codec: str
     language: str | None = None
     title: str | None = None
+    attached_picture: bool = False  # cover art: a "video" of one still picture
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,151 @@
+"""Decoded pictures to planes and back, bit by bit where the format allows. Knows no files and no time."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import cast
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+
+from svmv_cli.media.frame import Frame, PixelFormat, Plane
+from svmv_cli.media.info import ColorInfo
+
+# Exact rounding: the fast paths of swscale are off by one code here and there.
+_SCALING = (
+    Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT | Interpolation.FULL_CHR_H_INP
+)
+
+_HD_LINES = 720  # from here on untagged video means BT.709, below BT.601: what players assume
+
+
+def working_format(pix_fmt: str) -> PixelFormat:
+    """The planar format that holds everything a decoded format holds, without loss.
+
+    Args:
+        pix_fmt: FFmpeg's name of the decoded format, planar or not.
+
+    Raises:
+        ValueError: FFmpeg does not know the name, or it is a hardware or floating-point format.
+    """
+    try:
+        return PixelFormat.parse(pix_fmt.replace("yuvj", "yuv"))
+    except ValueError:
+        return PixelFormat.parse(_planar_name(av.VideoFormat(pix_fmt)))
+
+
+def _planar_name(packed: av.VideoFormat) -> str:
+    if not packed.components or packed.name.startswith(("grayf", "gbrpf", "gbrapf", "rgbf", "rgbaf", "yaf")):
+        raise ValueError(f"no planar integer format holds {packed.name!r}")
+    depth = _depth(max(component.bits for component in packed.components))
+    suffix = "" if depth == 8 else f"{depth}le"
+    alpha = "a" if any(component.is_alpha for component in packed.components) or packed.has_palette else ""
+    if packed.is_rgb or packed.has_palette:
+        return f"gbr{alpha}p{suffix}"
+    if len(packed.components) == 1:
+        return f"gray{suffix}"
+    if len(packed.components) == 2:
+        return f"gbrap{suffix}"  # grey with alpha has no planar form of its own
+    return f"yuv{alpha}{_subsampling(packed)}p{suffix}"
+
+
+def _depth(bits: int) -> int:
+    return next(depth for depth in (8, 10, 12, 16) if bits <= depth)
+
+
+def _subsampling(packed: av.VideoFormat) -> str:
+    probe = 64
+    across, down = packed.chroma_width(probe), packed.chroma_height(probe)
+    return {(64, 64): "444", (32, 64): "422", (32, 32): "420", (64, 32): "440"}.get((across, down), "444")
+
+
+def planes_of(picture: av.VideoFrame, pixel_format: PixelFormat) -> tuple[Plane, ...]:
+    """Copy the planes of a picture that is in `pixel_format` already (a "j" in its name apart)."""
+    planes: list[Plane] = []
+    for index, plane in enumerate(picture.planes[: pixel_format.planes]):
+        rows, columns = pixel_format.plane_shape(index, picture.width, picture.height)
+        lines = np.frombuffer(memoryview(plane), dtype=pixel_format.dtype)
+        stride = plane.line_size // pixel_format.dtype().itemsize
+        planes.append(cast(Plane, lines[: rows * stride].reshape(rows, stride)[:, :columns].copy()))
+    return tuple(planes)
+
+
+def picture_of(frame: Frame) -> av.VideoFrame:
+    """A picture FFmpeg can take, with the frame's planes copied into it; without time and colour tags."""
+    picture = av.VideoFrame(frame.width, frame.height, frame.format.name)
+    for plane, samples in zip(picture.planes, frame.planes, strict=True):
+        rows, columns = samples.shape
+        lines = np.frombuffer(memoryview(plane), dtype=samples.dtype)
+        stride = plane.line_size // samples.dtype.itemsize
+        lines[: rows * stride].reshape(rows, stride)[:, :columns] = samples
+    return picture
+
+
+def matrix_of(color: ColorInfo, height: int) -> int:
+    """The matrix to compute with (AVColorSpace, one that swscale knows), for tagged and untagged pictures."""
+    if color.matrix in (1, 4, 5, 6, 7, 9):
+        return 5 if color.matrix == 6 else color.matrix
+    return 1 if height >= _HD_LINES else 5
+
+
+def color_after(color: ColorInfo, *, source: PixelFormat, target: PixelFormat) -> ColorInfo:
+    """Tags of a picture once it is converted; they change only between RGB and the others."""
+    if source.kind == "gbr" and target.kind != "gbr":
+        return replace(color, matrix=1, full_range=False)
+    if source.kind != "gbr" and target.kind == "gbr":
+        return replace(color, matrix=0, full_range=True)
+    return color
+
+
+class Converter:
+    """Converts pictures to another format; matrix and range are said on both sides so that nothing shifts."""
+
+    def __init__(self, *, source: ColorInfo, target: ColorInfo, pixel_format: str, threads: int = 2) -> None:
+        self._source = source
+        self._target = target
+        self._format = pixel_format
+        self._threads = threads
+        # One for all pictures: a reformatter per picture keeps some 15 MB each.
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, picture: av.VideoFrame) -> av.VideoFrame:
+        """Convert one picture; its size stays."""
+        return self._reformatter.reformat(
+            picture,
+            format=self._format,
+            src_colorspace=matrix_of(self._source, picture.height),
+            dst_colorspace=matrix_of(self._target, picture.height),
+            interpolation=_SCALING,
+            src_color_range=_range_of(self._source),
+            dst_color_range=_range_of(self._target),
+            threads=self._threads,
+        )
+
+
+def _range_of(color: ColorInfo) -> ColorRange:
+    return ColorRange.JPEG if color.full_range else ColorRange.MPEG
+
+
+def nearest_format(wanted: PixelFormat, offered: Sequence[PixelFormat]) -> PixelFormat | None:
+    """The offered format that loses least: alpha first, then bits, chroma and kind; None if none is offered.
+
+    Among formats that lose nothing, the smallest one.
+    """
+    return min(offered, key=lambda candidate: _cost(wanted, candidate), default=None)
+
+
+def _cost(wanted: PixelFormat, offered: PixelFormat) -> tuple[int, ...]:
+    """Losses, worst first; then what would be stored in vain."""
+    kinds = {"gray": 0, "yuv": 1, "gbr": 2}
+    color_lost = wanted.kind != "gray" and offered.kind == "gray"
+    return (
+        color_lost,
+        wanted.alpha and not offered.alpha,
+        max(wanted.depth - offered.depth, 0),
+        max(offered.shift_x - wanted.shift_x, 0) + max(offered.shift_y - wanted.shift_y, 0),
+        wanted.kind != offered.kind,
+        offered.alpha and not wanted.alpha,
+        max(offered.depth - wanted.depth, 0),
+        (wanted.shift_x - offered.shift_x) + (wanted.shift_y - offered.shift_y),
+        kinds[offered.kind],
+    )

@@ -1,0 +1,229 @@
+"""What a file is: opened, read through once without decoding, closed. Knows not what will be made of it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.container import InputContainer
+from av.stream import Disposition, Stream
+
+from svmv_cli.errors import InputError, UnsupportedError
+from svmv_cli.media.info import ColorInfo, MediaInfo, StreamInfo, VideoInfo
+from svmv_cli.media.opening import open_source
+
+_NTSC = Fraction(1000, 1001)
+_SNAP = Fraction(
+    1, 10_000
+)  # Matroska reduces 48000/1001 to 7001/146: as near as this, the round rate is meant
+_MAX_RATE = 1000  # frames/s; above it a header speaks of ticks, not pictures
+_GUESSED_RATE = Fraction(25)  # for files that store neither a rate nor a timestamp
+_MICROSECOND = Fraction(1, 1_000_000)
+
+
+def probe(path: Path) -> MediaInfo:
+    """Read what a file is and carries.
+
+    Every packet of the video stream is read once for its timestamp; one picture is decoded.
+
+    Raises:
+        InputError: the path is no video file, has no picture, or none that can be decoded.
+        UnsupportedError: the picture is in a codec this build has no decoder for.
+    """
+    with open_source(path) as container:
+        stream = _choose_video(container, path)
+        scan, first = _read_through(container, stream, path)
+        return MediaInfo(
+            path=path,
+            format=container.format.name,
+            size=path.stat().st_size,
+            duration_claimed=_container_duration(container),
+            start_claimed=_start(container, scan.times[0] * scan.time_base),
+            video=_video_info(stream, first, scan),
+            others=tuple(_stream_info(other) for other in container.streams if other.index != stream.index),
+            chapters=len(container.chapters()),
+        )
+
+
+def snap_rate(rate: Fraction) -> Fraction:
+    """The whole rate, or k·1000/1001, that `rate` stands for; itself when it is near neither."""
+    whole = Fraction(max(1, round(rate)))
+    ntsc = Fraction(max(1, round(rate / _NTSC))) * _NTSC
+    nearest = min((whole, ntsc), key=lambda candidate: abs(candidate - rate))
+    return nearest if abs(nearest - rate) <= nearest * _SNAP else rate
+
+
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    """Timestamps of every packet of the video stream."""
+
+    times: npt.NDArray[np.int64]  # rising, ticks
+    time_base: Fraction  # s
+    last_duration: int | None  # ticks
+    made_up: bool
+
+
+def _choose_video(container: InputContainer, path: Path) -> av.VideoStream:
+    """The first stream that is a moving picture rather than cover art."""
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            if stream.codec_context is None:
+                raise UnsupportedError(f"{path} holds video in a codec this build cannot decode")
+            return stream
+    if container.streams.video:
+        raise InputError(f"{path} has cover art, but no video", hint="Give a file with a video track.")
+    if container.streams.audio:
+        raise InputError(f"{path} has sound but no picture", hint="Give a file with a video track.")
+    raise InputError(f"{path} has no video in it", hint="Give a file with a video track.")
+
+
+def _read_through(
+    container: InputContainer, stream: av.VideoStream, path: Path
+) -> tuple[_Scan, av.VideoFrame]:
+    """All timestamps and the first picture."""
+    stream.thread_count = 1
+    stamps: list[_Stamp] = []
+    first: av.VideoFrame | None = None
+    for packet in _packets(container, stream):
+        if first is None:
+            first = _first_picture(stream, packet)
+        # Packets an edit list cuts off are decoded for the sake of others, but never shown.
+        if packet.size and not packet.is_discard:
+            stamps.append(_Stamp(packet.pts, packet.dts, packet.duration))
+    first = first or _first_picture(stream, None)
+    if first is None or not stamps:
+        raise InputError(
+            f"{path} claims to be video, but no picture in it can be decoded",
+            hint="The file is damaged or cut off near its beginning: try to copy or download it again.",
+        )
+    return _scan_of(stamps, stream), first
+
+
+@dataclass(frozen=True, slots=True)
+class _Stamp:
+    pts: int | None
+    dts: int | None
+    duration: int | None
+
+
+def _packets(container: InputContainer, stream: av.VideoStream) -> Iterable[av.Packet[av.VideoStream]]:
+    """Packets until the end or until the container can be read no further."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            yield next(packets)
+        except (StopIteration, av.FFmpegError):
+            # What is lost shows as fewer pictures than were claimed.
+            return
+
+
+def _first_picture(stream: av.VideoStream, packet: av.Packet[av.VideoStream] | None) -> av.VideoFrame | None:
+    try:
+        pictures = stream.decode(packet)
+    except av.FFmpegError:
+        return None
+    return next(iter(pictures), None)
+
+
+def _scan_of(stamps: list[_Stamp], stream: av.VideoStream) -> _Scan:
+    """Presentation times: those stored, else made from decoding order and the claimed rate."""
+    time_base = stream.time_base or 1 / _GUESSED_RATE
+    shown = sorted({stamp.pts for stamp in stamps if stamp.pts is not None})
+    if 2 * len(shown) > len(stamps):
+        last = max((s for s in stamps if s.pts is not None), key=lambda stamp: stamp.pts or 0)
+        return _Scan(np.array(shown, np.int64), time_base, last.duration or None, made_up=False)
+    rate = _claimed_rate(stream) or _GUESSED_RATE
+    base = 1 / (rate * rate.denominator)
+    start = next((round(s.dts * time_base / base) for s in stamps if s.dts is not None and s.dts >= 0), 0)
+    times = start + np.arange(len(stamps), dtype=np.int64) * rate.denominator
+    return _Scan(times, base, rate.denominator, made_up=True)
+
+
+def _claimed_rate(stream: av.VideoStream) -> Fraction | None:
+    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
+        if rate and 0 < rate <= _MAX_RATE:
+            return snap_rate(Fraction(rate))
+    return None
+
+
+def _rate_of(stream: av.VideoStream, scan: _Scan) -> Fraction | None:
+    """The header's rate; without one, the mean of the timestamps."""
+    claimed = _claimed_rate(stream)
+    span = int(scan.times[-1] - scan.times[0]) * scan.time_base
+    if claimed or not span:
+        return claimed
+    return snap_rate((len(scan.times) - 1) / span)
+
+
+def _video_info(stream: av.VideoStream, first: av.VideoFrame, scan: _Scan) -> VideoInfo:
+    duration = stream.duration * stream.time_base if stream.duration and stream.time_base else None
+    return VideoInfo(
+        index=stream.index,
+        codec=stream.codec_context.codec.canonical_name,
+        width=first.width,
+        height=first.height,
+        pix_fmt=first.format.name,
+        time_base=scan.time_base,
+        color=_color_of(stream, first),
+        sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
+        rotation=first.rotation,
+        interlaced=first.interlaced_frame,
+        rate_claimed=_rate_of(stream, scan),
+        frames_claimed=stream.frames or None,
+        duration_claimed=duration,
+        bit_rate=stream.bit_rate or None,
+        packet_times=scan.times,
+        last_duration=(scan.last_duration or 0) * scan.time_base,
+        times_made_up=scan.made_up,
+    )
+
+
+def _color_of(stream: av.VideoStream, first: av.VideoFrame) -> ColorInfo:
+    """The picture's own tags; where it has none, the header's."""
+    context = stream.codec_context
+    rgb = first.format.is_rgb
+    unspecified = 2
+    return ColorInfo(
+        primaries=_tag(first.color_primaries, context.color_primaries),
+        transfer=_tag(first.color_trc, context.color_trc),
+        matrix=0 if rgb else _tag(first.colorspace, context.colorspace),
+        full_range=rgb
+        or first.format.name.startswith("yuvj")
+        or (first.color_range or context.color_range) == unspecified,
+    )
+
+
+def _tag(picture: int, header: int) -> int:
+    """0 is reserved and 2 unspecified; both mean that nobody said."""
+    return next((int(tag) for tag in (picture, header) if tag not in (0, 2)), 2)
+
+
+def _stream_info(stream: Stream) -> StreamInfo:
+    context = stream.codec_context
+    return StreamInfo(
+        index=stream.index,
+        kind="data" if stream.type == "unknown" else stream.type,
+        codec=context.codec.canonical_name if context is not None else stream.name or "unknown",
+        language=stream.metadata.get("language"),
+        title=stream.metadata.get("title"),
+        attached_picture=bool(stream.disposition & Disposition.attached_pic),
+    )
+
+
+def _container_duration(container: InputContainer) -> Fraction | None:
+    return container.duration * _MICROSECOND if container.duration and container.duration > 0 else None
+
+
+def _start(container: InputContainer, video_start: Fraction) -> Fraction:
+    """The earliest start of picture or sound; exact, where the container's own figure is in microseconds."""
+    starts = [
+        stream.start_time * stream.time_base
+        for stream in (*container.streams.video, *container.streams.audio)
+        if stream.start_time is not None
+        and stream.time_base
+        and not stream.disposition & Disposition.attached_pic
+    ]
+    return min(starts, default=video_start)

@@ -1,0 +1,224 @@
+"""Pictures of a source in presentation order, between two times. Knows nothing of what they are for."""
+
+import math
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from types import TracebackType
+from typing import Self
+
+import av
+import numpy as np
+from av.container import InputContainer
+
+from svmv_cli.errors import InputError, UnsupportedError
+from svmv_cli.media.frame import Frame, PixelFormat
+from svmv_cli.media.info import MediaInfo
+from svmv_cli.media.opening import open_source
+from svmv_cli.media.pictures import Converter, color_after, planes_of, working_format
+
+_MAX_THREADS = 8
+_MAX_ERRORS_IN_A_ROW = (
+    64  # a demuxer that fails this often without yielding a packet has nothing more to give
+)
+
+
+class VideoReader:
+    """Decodes the video stream of a source; a context manager and an iterator of frames.
+
+    Open, read and close it in one thread at a time: closing under a living decoder crashes the interpreter.
+
+    Args:
+        info: what `probe` found.
+        pix_fmt: planar format the frames are to have; planes are bit-exact where the source has it already.
+        start: s on the source's clock; the first frame is the one at or after it. None: from the beginning.
+        stop: s on the source's clock; frames at or after it are not given. None: to the end.
+
+    Attributes:
+        decoded: frames given so far.
+        damaged: packets that could not be decoded, and frames given though the decoder called them corrupt.
+        dropped: frames left out because they are not later than the one before.
+    """
+
+    def __init__(
+        self,
+        info: MediaInfo,
+        *,
+        pix_fmt: str,
+        start: Fraction | None = None,
+        stop: Fraction | None = None,
+    ) -> None:
+        self.decoded = 0
+        self.damaged = 0
+        self.dropped = 0
+        self._info = info
+        self._format = PixelFormat.parse(pix_fmt)
+        self._start = start
+        self._stop = stop
+        self._container: InputContainer | None = None
+        self._converter = self._make_converter()
+
+    def __enter__(self) -> Self:
+        self._container = open_source(self._info.path)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the source; harmless when it is closed already."""
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Frames in presentation order.
+
+        Raises:
+            UnsupportedError: the picture changes size on the way.
+            InputError: the source can no longer be opened or searched.
+        """
+        latest: Fraction | None = None
+        for picture, time in self._timed(self._pictures()):
+            if self._start is not None and time < self._start:
+                continue
+            if self._stop is not None and time >= self._stop:
+                return
+            if latest is not None and time <= latest:
+                self.dropped += 1
+                continue
+            latest = time
+            yield self._frame(picture, time)
+
+    def _frame(self, picture: av.VideoFrame, time: Fraction) -> Frame:
+        video = self._info.video
+        if (picture.width, picture.height) != (video.width, video.height):
+            raise UnsupportedError(
+                f"the picture changes from {video.width}x{video.height} to {picture.width}x{picture.height} "
+                f"at {float(time):.3f} s",
+                hint="Cut the file there with --start and --end, and upsample the parts one by one.",
+            )
+        self.decoded += 1
+        self.damaged += picture.is_corrupt
+        if picture.format.name.replace("yuvj", "yuv") != self._format.name:
+            picture = self._converter(picture)
+        return Frame(time, self._duration(time), self._format, planes_of(picture, self._format))
+
+    def _duration(self, time: Fraction) -> Fraction:
+        """Until the next picture; for the last one what the file says, else the mean gap."""
+        video = self._info.video
+        times = video.packet_times
+        after = int(np.searchsorted(times, int(time / video.time_base), side="right"))
+        if after < len(times):
+            return int(times[after]) * video.time_base - time
+        if video.last_duration:
+            return video.last_duration
+        gaps = len(times) - 1
+        if gaps:
+            return int(times[-1] - times[0]) * video.time_base / gaps
+        return 1 / (video.rate_claimed or Fraction(25))
+
+    def _timed(self, pictures: Iterator[av.VideoFrame]) -> Iterator[tuple[av.VideoFrame, Fraction]]:
+        """Each picture with its time, s; those without a stored one are timed by their number."""
+        video = self._info.video
+        for number, picture in enumerate(pictures):
+            if video.times_made_up:
+                last = len(video.packet_times) - 1
+                over = max(number - last, 0)
+                ticks = int(video.packet_times[min(number, last)])
+                yield picture, ticks * video.time_base + over * video.last_duration
+            elif picture.pts is None:
+                self.dropped += 1
+            else:
+                yield picture, picture.pts * (picture.time_base or video.time_base)
+
+    def _pictures(self) -> Iterator[av.VideoFrame]:
+        """Decoded pictures from the sought position to the end; what fails to decode is counted, not told."""
+        container, stream = self._position()
+        for packet in self._packets(container, stream):
+            yield from self._decode(stream, packet)
+        yield from self._decode(stream, None)
+
+    def _decode(
+        self, stream: av.VideoStream, packet: av.Packet[av.VideoStream] | None
+    ) -> list[av.VideoFrame]:
+        try:
+            return stream.decode(packet)
+        except av.EOFError:
+            return []
+        except av.FFmpegError:
+            self.damaged += 1
+            return []
+
+    def _packets(
+        self, container: InputContainer, stream: av.VideoStream
+    ) -> Iterator[av.Packet[av.VideoStream]]:
+        """Packets to the end of the file, past damage in the container."""
+        packets = container.demux(stream)
+        errors = 0
+        while errors < _MAX_ERRORS_IN_A_ROW:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except av.FFmpegError:
+                # The generator is dead after an error; a new one reads on from where it stopped.
+                packets = container.demux(stream)
+                self.damaged += errors == 0
+                errors += 1
+            else:
+                errors = 0
+                if packet.size:
+                    yield packet
+
+    def _position(self) -> tuple[InputContainer, av.VideoStream]:
+        """The stream, with the next packet a key frame from which the first wanted frame can be decoded."""
+        stream = self._stream()
+        wanted = self._first_wanted()
+        if wanted is None:
+            return self._opened(), stream
+        try:
+            self._opened().seek(wanted, stream=stream, backward=True)
+            if self._lands_before(stream, wanted):
+                self._opened().seek(wanted, stream=stream, backward=True)
+                return self._opened(), stream
+        except av.FFmpegError:
+            pass  # the demuxer cannot search; below it is read from the beginning
+        self.close()
+        self._container = open_source(self._info.path)
+        return self._container, self._stream()
+
+    def _first_wanted(self) -> int | None:
+        """Timestamp to seek to, ticks; None when the beginning is wanted or the file has no timestamps."""
+        video = self._info.video
+        if self._start is None or video.times_made_up:
+            return None
+        number = int(np.searchsorted(video.packet_times, math.ceil(self._start / video.time_base)))
+        return int(video.packet_times[min(number, len(video.packet_times) - 1)]) if number else None
+
+    def _lands_before(self, stream: av.VideoStream, wanted: int) -> bool:
+        packet = next(self._opened().demux(stream), None)
+        return packet is not None and packet.is_keyframe and packet.pts is not None and packet.pts <= wanted
+
+    def _opened(self) -> InputContainer:
+        if self._container is None:
+            raise ValueError("a VideoReader is read inside its `with`")
+        return self._container
+
+    def _stream(self) -> av.VideoStream:
+        stream = self._opened().streams[self._info.video.index]
+        if not isinstance(stream, av.VideoStream):
+            raise InputError(f"{self._info.path} has changed since it was probed")
+        stream.thread_type = "AUTO"
+        stream.thread_count = min(os.cpu_count() or 1, _MAX_THREADS)
+        return stream
+
+    def _make_converter(self) -> Converter:
+        video = self._info.video
+        after = color_after(video.color, source=working_format(video.pix_fmt), target=self._format)
+        return Converter(source=video.color, target=after, pixel_format=self._format.name)
