@@ -1,0 +1,13 @@
+"""SVMV: any frame between two, from four.
+
+Tensor conventions, said once: NCHW, RGB, float in [0, 1]; offsets in pixels, x then y; t in [0, 1] between the
+window's two middle frames. Knows no files, no terminal.
+"""
+
+from svmv.checkpoint import available, load, save
+from svmv.config import SVMVConfig
+from svmv.features import Features
+from svmv.model import SVMV, pick, stack
+from svmv.motion import Motion
+
+__all__ = ["SVMV", "Features", "Motion", "SVMVConfig", "available", "load", "pick", "save", "stack"]

@@ -1,0 +1,52 @@
+"""Weights on disk: safetensors that carry their own configuration."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from svmv.config import SVMVConfig
+from svmv.model import SVMV
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+def load(name: str | Path = "base") -> SVMV:
+    """Load a shipped network by name, or any by its path; on the CPU, float32, in eval mode.
+
+    Raises:
+        ValueError: no such network (the known names are listed), or the file is not one of ours.
+    """
+    path = WEIGHTS / f"{name}.safetensors"
+    if not path.is_file():
+        path = Path(name)
+    if not path.is_file():
+        raise ValueError(f"no network {str(name)!r}: neither a file nor one of {', '.join(available())}")
+    try:
+        with safe_open(path, framework="pt") as stored:
+            config = SVMVConfig(**json.loads((stored.metadata() or {})["config"]))
+            weights = {key: stored.get_tensor(key).float() for key in stored.keys()}  # noqa: SIM118
+        model = SVMV(config)
+        model.load_state_dict(weights)
+    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError, RuntimeError) as error:
+        raise ValueError(f"{path} is not an SVMV checkpoint: {error}") from error
+    return model.eval()
+
+
+def available() -> list[str]:
+    """Names of the networks shipped in the package."""
+    return sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
+
+
+def save(model: nn.Module, path: Path, *, dtype: torch.dtype = torch.float16, **notes: str) -> None:
+    """Write weights, configuration and notes (any strings) in one go: the file appears whole or not at all."""
+    weights = {key: value.detach().to("cpu", dtype).contiguous() for key, value in model.state_dict().items()}
+    part = path.with_name(path.name + ".part")
+    config = model.config
+    assert isinstance(config, SVMVConfig)
+    save_file(weights, part, metadata={"config": json.dumps(asdict(config)), **notes})
+    part.replace(path)

@@ -1,0 +1,91 @@
+"""The network, assembled: frames → features → motion → pictures."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from svmv.config import SVMVConfig
+from svmv.features import Encoder, Features
+from svmv.motion import Ensemble, Motion
+from svmv.splat import Backend
+from svmv.synthesis import synthesize
+from svmv.volume import MotionVolume
+
+Window = tuple[Features, Features, Features, Features]
+
+
+class SVMV(nn.Module):
+    """Spatiotemporal variance-supervised motion volume (METHOD.md §2).
+
+    `analyze` costs the network and does not depend on t; `synthesize` costs one splat per t. `encode` and
+    `decode` are the two halves of `analyze`, for callers whose window slides: each frame is encoded once.
+    """
+
+    def __init__(self, config: SVMVConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or SVMVConfig()
+        self.encoder = Encoder(self.config)
+        self.volume = MotionVolume(self.config)
+        self.ensemble = Ensemble(self.config)
+
+    def analyze(self, frames: Tensor) -> Motion:
+        """Motion of the window.
+
+        Args:
+            frames: (B, 4, C ≥ 3, H, W), RGB in [0, 1] first: I₋₁ I₀ I₁ I₂. Any size ≥ 1; padded inside. Further
+                channels (alpha) move with the picture and have no say in its motion.
+        """
+        assert frames.ndim == 5 and frames.shape[1] == 4 and frames.shape[2] >= 3, f"got {frames.shape = }"
+        B = frames.shape[0]
+        every = self.encode(frames.transpose(0, 1).flatten(0, 1))
+        before, left, right, after = (pick(every, slice(k * B, (k + 1) * B)) for k in range(4))
+        return self.decode((before, left, right, after), size=(frames.shape[3], frames.shape[4]))
+
+    def encode(self, frames: Tensor) -> Features:
+        """Features of (B, C ≥ 3, H, W) frames, RGB in [0, 1] first."""
+        H, W = frames.shape[2:]
+        levels = self.config.levels(H, W)
+        cell = 2 ** (levels + 1)
+        padded = F.pad(frames.float(), (0, -W % cell, 0, -H % cell), mode="replicate")
+        features: Features = self.encoder(padded, levels)
+        return features
+
+    def decode(self, window: Window, *, size: tuple[int, int]) -> Motion:
+        """Motion of a window of encoded frames; `size` is (H, W) of the frames as they were given to `encode`."""
+        motion: Motion = self.ensemble(window[1], window[2], self.volume(window), size)
+        return motion
+
+    def synthesize(self, motion: Motion, t: Tensor, *, backend: Backend = "auto") -> Tensor:
+        """Pictures (B, T, C, H, W) at the times t (B, T) in [0, 1]; see `svmv.synthesis.synthesize`."""
+        assert t.ndim == 2 and 2 * t.shape[0] == motion.pictures.shape[0], f"got {t.shape = }"
+        return synthesize(motion, t, backend=backend)
+
+    def forward(self, frames: Tensor, t: Tensor) -> Tensor:
+        """`analyze`, then `synthesize`."""
+        return self.synthesize(self.analyze(frames), t)
+
+
+def stack(features: Sequence[Features]) -> Features:
+    """One batch of several encoded frames of the same size."""
+    if len(features) == 1:
+        return features[0]
+    return Features(
+        torch.cat([f.picture for f in features]),
+        torch.cat([f.half for f in features]),
+        torch.cat([f.detail for f in features]),
+        [torch.cat(level) for level in zip(*(f.match for f in features), strict=True)],
+        [torch.cat(level) for level in zip(*(f.context for f in features), strict=True)],
+    )
+
+
+def pick(features: Features, rows: slice) -> Features:
+    """Some frames of a batch of encoded frames."""
+    return Features(
+        features.picture[rows],
+        features.half[rows],
+        features.detail[rows],
+        [level[rows] for level in features.match],
+        [level[rows] for level in features.context],
+    )

@@ -1,0 +1,95 @@
+"""The motion volume of one window: per source pixel M trajectories and weights, for any t.
+
+Everything is anchor-local: seen from I₁ time runs backwards, so one formula serves both directions.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from svmv.config import SVMVConfig
+from svmv.features import Features, conv
+from svmv.volume import Level, double
+from svmv.warp import warp
+
+_LOGIT_RANGE = 7.0  # weights between e^-7 and e^7: float32 sums stay exact enough, no member can switch others off
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """What `analyze` returns and `synthesize` reads. Opaque outside this library.
+
+    Fields are kept at 1/2 size: (2B, …, h, w), anchor I₀ of every window first, then anchor I₁; displacements in
+    full-size pixels.
+    """
+
+    pictures: Tensor  # (2B, C, H, W), padded: I₀ of every window, then I₁
+    velocity: Tensor  # (2B, M, 2, h, w): u at t=1 of each member
+    acceleration: Tensor  # (2B, M, 2, h, w): coefficient of t²−t
+    logit: Tensor  # (2B, M, h, w): log weight at t=½
+    slope: Tensor  # (2B, M, h, w): its change with t
+    levels: list[Level]  # coarsest first; training supervises them
+    size: tuple[int, int]  # (H, W) before padding
+
+    def trajectory(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Offsets and log weights at anchor-local times.
+
+        u(t) = v·t + a·(t²−t): zero at t=0, v at t=1, and a quadratic through the outer frame between
+        (QVI, Xu et al. 2019, written so that the pair's own displacement stays exact).
+
+        Args:
+            t: (2B,), 0 at the anchor, 1 at the other frame.
+
+        Returns:
+            offsets (2B, M, 2, h, w) in full-size px, log weights (2B, M, h, w).
+        """
+        s = t.view(-1, 1, 1, 1, 1)
+        offsets = self.velocity * s + self.acceleration * (s * s - s)
+        logits = self.logit + self.slope * (t.view(-1, 1, 1, 1) - 0.5)
+        return offsets, logits.clamp(-_LOGIT_RANGE, _LOGIT_RANGE)
+
+
+class Ensemble(nn.Module):
+    """1/4-size motion and 1/2-size detail → M trajectories and weights per pixel at 1/2 size."""
+
+    def __init__(self, config: SVMVConfig) -> None:
+        super().__init__()
+        self.members = config.members
+        self.lift = nn.Sequential(nn.Conv2d(config.hidden_channels, 4 * 16, 1), nn.PixelShuffle(2), nn.LeakyReLU(0.1))
+        width = config.head_channels
+        self.body = nn.Sequential(conv(16 + 2 * config.detail_channels + 3 + 4, width), conv(width, width))
+        # Per member: velocity (2), acceleration (2), logit, slope. For all: gate of the measured acceleration, Δv (2).
+        self.head = nn.Conv2d(width, 6 * config.members + 3, 3, 1, 1)
+        nn.init.normal_(self.head.weight, std=1e-2)
+        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+        self.doubt = nn.Parameter(torch.tensor(10.0))  # log weight lost per unit of photometric error
+
+    def forward(self, left: Features, right: Features, levels: list[Level], size: tuple[int, int]) -> Motion:
+        """Members for the pair (I₀, I₁); `size` is the picture's own, before padding."""
+        finest = levels[-1]
+        flow = 2 * double(torch.cat([finest.near, finest.far], dim=1))  # px at 1/2
+        near, far = flow[:, :2], flow[:, 2:]
+        anchor_half, other_half = torch.cat([left.half, right.half]), torch.cat([right.half, left.half])
+        detail, other = torch.cat([left.detail, right.detail]), torch.cat([right.detail, left.detail])
+        carried = warp(torch.cat([other.float(), other_half], dim=1), near)
+        error = anchor_half - carried[:, -3:]
+        lifted = self.lift(finest.hidden)
+        parts = [lifted, detail, carried[:, :-3], error * 4, flow / 16]
+        out = self.head(self.body(torch.cat([p.to(lifted.dtype) for p in parts], dim=1))).float()
+        B, _, h, w = out.shape
+        M = self.members
+        member = out[:, : 6 * M].view(B, M, 6, h, w)
+        gate = torch.sigmoid(out[:, 6 * M : 6 * M + 1] - 1)
+        shared = near + out[:, 6 * M + 1 :]
+        acceleration = gate * (near + far) / 2
+        mistake = error.abs().mean(dim=1, keepdim=True)
+        return Motion(
+            pictures=torch.cat([left.picture, right.picture]),
+            velocity=2 * (shared[:, None] + member[:, :, 0:2]),  # px at 1/2 → px
+            acceleration=2 * (acceleration[:, None] + member[:, :, 2:4]),
+            logit=member[:, :, 4] - self.doubt * mistake,
+            slope=member[:, :, 5],
+            levels=levels,
+            size=size,
+        )

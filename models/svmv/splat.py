@@ -1,0 +1,87 @@
+"""Weighted many-to-many forward splatting: the definition in plain torch, and the choice of a faster twin.
+
+Every source pixel p is moved by M offsets u^m(p) and spread bilinearly over the four target pixels around
+p + u^m(p), each contribution scaled by w^m(p). Contributions that land outside the picture are lost.
+Conventions: offsets in pixels, (x, y); METHOD.md §3.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Backend = Literal["auto", "torch", "numba", "triton"]
+
+
+def splat(values: Tensor, offsets: Tensor, weights: Tensor, *, backend: Backend = "auto") -> tuple[Tensor, Tensor]:
+    """Move each pixel to M places and add up what lands where.
+
+    Args:
+        values: (B, C, H, W), what is carried.
+        offsets: (B, M, 2, H, W), px, x then y.
+        weights: (B, M, H, W), ≥ 0.
+        backend: "torch" is the definition (any device, any float dtype, differentiable twice); "numba" (CPU) and
+            "triton" (CUDA) are float32 twins; "auto" takes the fastest that fits the tensors.
+
+    Returns:
+        sum (B, C, H, W) and norm (B, 1, H, W); the picture is sum / norm where norm > 0.
+
+    Raises:
+        ValueError: shapes do not belong together, or the backend cannot take these tensors.
+    """
+    _check(values, offsets, weights)
+    if backend == "auto":
+        backend = _choose(values)
+    if backend == "numba":
+        from svmv.splat_numba import splat_numba
+
+        return splat_numba(values, offsets, weights)
+    if backend == "triton":
+        from svmv.splat_triton import splat_triton
+
+        return splat_triton(values, offsets, weights)
+    return splat_torch(values, offsets, weights)
+
+
+def splat_torch(values: Tensor, offsets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Reference implementation with `index_add_`; same contract as `splat`."""
+    B, C, H, W = values.shape
+    M = offsets.shape[1]
+    ys, xs = torch.meshgrid(
+        torch.arange(H, device=values.device, dtype=offsets.dtype),
+        torch.arange(W, device=values.device, dtype=offsets.dtype),
+        indexing="ij",
+    )
+    x = offsets[:, :, 0] + xs  # (B, M, H, W)
+    y = offsets[:, :, 1] + ys
+    left, top = x.detach().floor(), y.detach().floor()
+    carried = torch.cat([values, torch.ones_like(values[:, :1])], dim=1)  # (B, C+1, H, W); the last becomes norm
+    out = values.new_zeros(B * H * W, C + 1)
+    batch = torch.arange(B, device=values.device).view(B, 1, 1, 1) * (H * W)
+    for dx in (0, 1):
+        for dy in (0, 1):
+            cx, cy = left + dx, top + dy
+            share = (1 - (x - cx).abs()) * (1 - (y - cy).abs()) * weights
+            inside = (cx >= 0) & (cx < W) & (cy >= 0) & (cy < H)
+            share = torch.where(inside, share, torch.zeros_like(share))
+            index = batch + cy.clamp(0, H - 1).long() * W + cx.clamp(0, W - 1).long()
+            added = share.unsqueeze(2) * carried.unsqueeze(1)  # (B, M, C+1, H, W)
+            out = out.index_add(0, index.reshape(-1), added.permute(0, 1, 3, 4, 2).reshape(B * M * H * W, C + 1))
+    grid = out.view(B, H, W, C + 1).permute(0, 3, 1, 2)
+    return grid[:, :C], grid[:, C:]
+
+
+def _check(values: Tensor, offsets: Tensor, weights: Tensor) -> None:
+    B, _, H, W = values.shape
+    M = offsets.shape[1]
+    if offsets.shape != (B, M, 2, H, W) or weights.shape != (B, M, H, W):
+        raise ValueError(f"splat: got {values.shape = }, {offsets.shape = }, {weights.shape = }")
+
+
+def _choose(values: Tensor) -> Backend:
+    if values.dtype == torch.float32:
+        if values.device.type == "cpu":
+            return "numba"
+        if values.device.type == "cuda":
+            return "triton"
+    return "torch"

@@ -1,0 +1,156 @@
+"""Planes as decoded ⇄ RGB tensors on the device: matrix, range, chroma siting, depth. Knows no files.
+
+Only new pictures pass through here; source pictures keep their planes. Values are not clamped on the way to RGB, so
+a round trip gives the planes back even where YUV lies outside the RGB cube.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from svmv_cli.media.frame import Frame, PixelFormat, Plane
+from svmv_cli.media.info import ColorInfo
+
+# Kr, Kb of ITU-T H.273 matrix coefficients (BT.709, FCC, BT.601 twice, SMPTE 240M, BT.2020 twice).
+_WEIGHTS = {
+    1: (0.2126, 0.0722),
+    4: (0.30, 0.11),
+    5: (0.299, 0.114),
+    6: (0.299, 0.114),
+    7: (0.212, 0.087),
+    9: (0.2627, 0.0593),
+    10: (0.2627, 0.0593),
+}
+_LEFT, _CENTER, _TOP_LEFT, _TOP = 1, 2, 3, 4  # AVChromaLocation
+
+
+@dataclass(frozen=True, slots=True)
+class Converter:
+    """Converts between the planes of one format and (1, 3 or 4, H, W) float32 tensors in [0, 1], alpha last."""
+
+    format: PixelFormat
+    color: ColorInfo
+    height: int  # px, of the picture
+    width: int  # px
+    device: torch.device
+
+    def to_rgb(self, frame: Frame) -> Tensor:
+        """(1, 3, H, W), or (1, 4, H, W) with alpha."""
+        planes = [self._upload(plane) for plane in frame.planes]
+        top = 2**self.format.depth - 1
+        alpha = [planes.pop() / top] if self.format.alpha else []
+        if self.format.kind == "gbr":
+            green, blue, red = (plane / top for plane in planes)
+            return torch.cat([red, green, blue, *alpha], dim=1)
+        luma = (planes[0] - self._black) / self._luma_span
+        if self.format.kind == "gray":
+            return luma.expand(-1, 3, -1, -1)
+        u, v = ((self._to_full_size(plane) - self._grey) / self._chroma_span for plane in planes[1:])
+        kr, kb = self._luma_weights
+        red, blue = luma + 2 * (1 - kr) * v, luma + 2 * (1 - kb) * u
+        green = (luma - kr * red - kb * blue) / (1 - kr - kb)
+        return torch.cat([red, green, blue, *alpha], dim=1)
+
+    def to_planes(self, picture: Tensor) -> tuple[Plane, ...]:
+        """The planes of a (3 or 4, H, W) picture, rounded and clipped to what the depth holds."""
+        picture = picture[None]
+        top = 2**self.format.depth - 1
+        red, green, blue = picture[:, 0:1], picture[:, 1:2], picture[:, 2:3]
+        if self.format.kind == "gbr":
+            planes = [green * top, blue * top, red * top]
+        else:
+            kr, kb = (1 / 3, 1 / 3) if self.format.kind == "gray" else self._luma_weights
+            luma = kr * red + (1 - kr - kb) * green + kb * blue
+            planes = [luma * self._luma_span + self._black]
+            if self.format.kind == "yuv":
+                u, v = (blue - luma) / (2 * (1 - kb)), (red - luma) / (2 * (1 - kr))
+                planes += [self._to_chroma_size(c * self._chroma_span + self._grey) for c in (u, v)]
+        if self.format.alpha:
+            planes.append(picture[:, 3:4] * top)
+        return tuple(self._download(plane, top) for plane in planes)
+
+    def _upload(self, plane: Plane) -> Tensor:
+        # A copy: torch cannot wrap arrays it must not write to, and has no arithmetic on uint16.
+        signed = plane.astype(np.int32) if plane.dtype == np.uint16 else np.array(plane)
+        return torch.from_numpy(signed).to(self.device, torch.float32)[None, None]
+
+    def _download(self, plane: Tensor, top: int) -> Plane:
+        whole = plane[0, 0].round().clamp(0, top)
+        if self.format.dtype is np.uint8:
+            return whole.to(torch.uint8).cpu().numpy()
+        return whole.to(torch.int32).cpu().numpy().astype(np.uint16)
+
+    @property
+    def _luma_weights(self) -> tuple[float, float]:
+        matrix = self.color.matrix
+        if matrix not in _WEIGHTS:  # untagged: what players assume
+            matrix = 1 if self.height >= 720 else 6
+        return _WEIGHTS[matrix]
+
+    @property
+    def _scale(self) -> int:
+        return int(2 ** (self.format.depth - 8))
+
+    @property
+    def _black(self) -> float:
+        return 0 if self.color.full_range else 16 * self._scale
+
+    @property
+    def _grey(self) -> float:
+        return 128 * self._scale
+
+    @property
+    def _luma_span(self) -> float:
+        return 2**self.format.depth - 1 if self.color.full_range else 219 * self._scale
+
+    @property
+    def _chroma_span(self) -> float:
+        return 2**self.format.depth - 1 if self.color.full_range else 224 * self._scale
+
+    def _cosited(self) -> tuple[bool, bool]:
+        """Whether chroma samples sit on luma columns and rows (rather than between two)."""
+        place = self.color.chroma_location or _LEFT
+        return place in (_LEFT, _TOP_LEFT), place in (_TOP_LEFT, _TOP)
+
+    def _to_full_size(self, plane: Tensor) -> Tensor:
+        columns, rows = self._cosited()
+        if self.format.shift_x:
+            plane = _twice(plane, columns)[..., : self.width]
+        if self.format.shift_y:
+            plane = _twice(plane.transpose(-1, -2), rows)[..., : self.height].transpose(-1, -2)
+        return plane
+
+    def _to_chroma_size(self, plane: Tensor) -> Tensor:
+        columns, rows = self._cosited()
+        if self.format.shift_x:
+            plane = _halve(plane, columns)
+        if self.format.shift_y:
+            plane = _halve(plane.transpose(-1, -2), rows).transpose(-1, -2)
+        return plane
+
+
+def _twice(x: Tensor, cosited: bool) -> Tensor:
+    """(1, 1, h, w) → (1, 1, h, 2w), linear, each sample on the even column or between two."""
+    padded = F.pad(x, (1, 1, 0, 0), mode="replicate")
+    before, after = padded[..., :-2], padded[..., 2:]
+    pair = (x, (x + after) / 2) if cosited else ((before + 3 * x) / 4, (3 * x + after) / 4)
+    return torch.stack(pair, dim=-1).flatten(-2)
+
+
+def _halve(x: Tensor, cosited: bool) -> Tensor:
+    """(1, 1, h, w) → (1, 1, h, ⌈w/2⌉), so that halving what was doubled gives (nearly) the same samples.
+
+    Cosited samples are read where they sit. Between two columns the 4-tap (-1 5 5 -1)/8 takes back the softening
+    of linear doubling: of a doubled signal it returns (1 14 1)/16.
+    """
+    odd = x.shape[-1] % 2
+    if cosited:
+        return x[..., ::2]
+    padded = F.pad(x, (1, 1 + odd, 0, 0), mode="replicate")
+    width = (x.shape[-1] + odd) // 2
+    taps: Sequence[Tensor] = [padded[..., k : k + 2 * width - 1 : 2] for k in range(4)]
+    return (5 * (taps[1] + taps[2]) - taps[0] - taps[3]) / 8
