@@ -1,0 +1,84 @@
+"""What a run tells: while it works (`Progress`) and when it is done (`Report`). Knows no terminal."""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal, Protocol
+
+from svmv_cli.media.target import StreamDecision
+
+
+class Progress(Protocol):
+    """Who watches a run. Called from the main thread only."""
+
+    def start(self, *, name: str, frames: int, seconds: Fraction) -> None:
+        """A file begins: its name, and how many frames and seconds of output it will make."""
+        ...
+
+    def advance(self, frames: int) -> None:
+        """So many more output frames are written."""
+        ...
+
+    def note(self, text: str) -> None:
+        """One sentence the user should read."""
+        ...
+
+    def stop(self) -> None:
+        """The file is done or given up. May be called more than once."""
+        ...
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def start(self, *, name: str, frames: int, seconds: Fraction) -> None:
+        """Nothing."""
+
+    def advance(self, frames: int) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+    def stop(self) -> None:
+        """Nothing."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the stages of one run count as frames pass them. Each field is written by one stage only."""
+
+    cuts: list[Fraction] = field(default_factory=list)  # s, source clock: first frame of each new shot
+    duplicates: int = 0  # source frames found to repeat the one before
+    late: int = 0  # source frames left out because their time had passed
+    held: int = 0  # output frames that repeat their left neighbour instead of an in-between
+    made: int = 0  # output frames the network made
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one run did."""
+
+    status: Literal["ok", "damaged"]  # damaged: less came than was declared, and is kept
+    source: Path
+    output: Path
+    frames_in: int
+    frames_out: int
+    frames_made: int  # by the network
+    frames_held: int  # repeated: behind cuts, in stills, at the end
+    duplicates: int  # source frames that repeat the one before
+    late: int  # source frames left out because their time had passed
+    damaged: int  # packets the decoder could not use
+    cuts: tuple[Fraction, ...]  # s, output clock
+    duration: Fraction  # s, of the output's picture
+    rate: Fraction | None  # frames/s; None means a variable rate
+    seconds: float  # s, wall time
+    fps: float  # output frames per second of wall time
+    bytes: int
+    model: str
+    device: str
+    precision: str
+    encoder: str
+    pix_fmt: str
+    streams: tuple[StreamDecision, ...]
+    notes: tuple[str, ...]
