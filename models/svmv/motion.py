@@ -29,6 +29,7 @@ class Motion:
     acceleration: Tensor  # (2B, M, 2, h, w): coefficient of t²−t
     logit: Tensor  # (2B, M, h, w): log weight at t=½
     slope: Tensor  # (2B, M, h, w): its change with t
+    sharpness: Tensor  # (2B, 1, h, w), 0 to 2: how much of the splat's softening is taken back before it
     levels: list[Level]  # coarsest first; training supervises them
     size: tuple[int, int]  # (H, W) before padding
 
@@ -59,8 +60,9 @@ class Ensemble(nn.Module):
         self.lift = nn.Sequential(nn.Conv2d(config.hidden_channels, 4 * 16, 1), nn.PixelShuffle(2), nn.LeakyReLU(0.1))
         width = config.head_channels
         self.body = nn.Sequential(conv(16 + 2 * config.detail_channels + 3 + 4, width), conv(width, width))
-        # Per member: velocity (2), acceleration (2), logit, slope. For all: gate of the measured acceleration, Δv (2).
-        self.head = nn.Conv2d(width, 6 * config.members + 3, 3, 1, 1)
+        # Per member: velocity (2), acceleration (2), logit, slope. For all: gate of the measured acceleration, Δv (2),
+        # sharpness.
+        self.head = nn.Conv2d(width, 6 * config.members + 4, 3, 1, 1)
         nn.init.normal_(self.head.weight, std=1e-2)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
         self.doubt = nn.Parameter(torch.tensor(10.0))  # log weight lost per unit of photometric error
@@ -81,7 +83,7 @@ class Ensemble(nn.Module):
         M = self.members
         member = out[:, : 6 * M].view(B, M, 6, h, w)
         gate = torch.sigmoid(out[:, 6 * M : 6 * M + 1] - 1)
-        shared = near + out[:, 6 * M + 1 :]
+        shared = near + out[:, 6 * M + 1 : 6 * M + 3]
         acceleration = gate * (near + far) / 2
         mistake = error.abs().mean(dim=1, keepdim=True)
         return Motion(
@@ -90,6 +92,7 @@ class Ensemble(nn.Module):
             acceleration=2 * (acceleration[:, None] + member[:, :, 2:4]),
             logit=member[:, :, 4] - self.doubt * mistake,
             slope=member[:, :, 5],
+            sharpness=2 * torch.sigmoid(out[:, 6 * M + 3 :]),
             levels=levels,
             size=size,
         )
