@@ -87,7 +87,10 @@ class Scene:
         reach, angle = np.hypot(dx, dy), np.arctan2(dy, dx) - 150 * u * t / radius
         spoke = np.clip((np.abs(np.sin(4 * angle)) - 0.25) * reach / (3 * u), 0, 1)
         rim = np.clip(np.abs(reach - 0.88 * radius) / u - 4, 0, 1)
-        colour = sample(self.clay, reach * np.cos(angle) / u, reach * np.sin(angle) / u) * (0.4 + 0.6 * spoke * rim)[..., None]
+        colour = (
+            sample(self.clay, reach * np.cos(angle) / u, reach * np.sin(angle) / u)
+            * (0.4 + 0.6 * spoke * rim)[..., None]
+        )
         return colour, radius - reach
 
     def _ball(self, x: Floats, y: Floats, t: float) -> tuple[Floats, Floats]:

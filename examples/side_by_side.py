@@ -1,6 +1,6 @@
 """Puts one gap of the source beside what was made of it: two source frames around the new ones between them.
 
-    python examples/side_by_side.py demo/in.mp4 demo/out.mp4 demo/side-by-side.png
+python examples/side_by_side.py demo/in.mp4 demo/out.mp4 demo/side-by-side.png
 """
 
 import argparse
@@ -38,8 +38,10 @@ def sheet(source: list[npt.NDArray[np.uint8]], made: list[npt.NDArray[np.uint8]]
     blank = np.full_like(first, 255)
     side = (len(made) - 3) // 2
     upper = [first, *[blank] * side, blend, *[blank] * side, last]
-    rows = [np.concatenate([np.pad(p, ((0, _GUTTER), (0, _GUTTER), (0, 0)), constant_values=255) for p in row], axis=1)
-            for row in (upper, made)]
+    rows = [
+        np.concatenate([np.pad(p, ((0, _GUTTER), (0, _GUTTER), (0, 0)), constant_values=255) for p in row], axis=1)
+        for row in (upper, made)
+    ]
     return np.concatenate(rows)
 
 
@@ -64,8 +66,10 @@ def main() -> None:
         stream.pix_fmt = "rgb24"
         out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         out.mux(stream.encode(None))
-    print(f"result:       {options.made}\nside by side: {options.picture}  (above: the source's two frames and their "
-          "average; below: every frame of the result from one to the other)")
+    print(
+        f"result:       {options.made}\nside by side: {options.picture}  (above: the source's two frames and their "
+        "average; below: every frame of the result from one to the other)"
+    )
 
 
 if __name__ == "__main__":

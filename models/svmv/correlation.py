@@ -1,8 +1,8 @@
 """Local correlation along a motion estimate: the definition in plain torch, and the choice of a faster twin.
 
 For every pixel p of `a` the features of `b` are looked up in a (2r+1)² window centred at p + flow(p) and
-compared with a(p). The window keeps one sub-pixel phase per p, so bilinear interpolation of the features equals
-bilinear interpolation of (2r+2)² integer dot products: no warped copy of `b` is ever made.
+compared with a(p). The window keeps one sub-pixel phase per p, so bilinear interpolation of the features
+equals bilinear interpolation of (2r+2)² integer dot products: no warped copy of `b` is ever made.
 The motion estimate is data, not a variable: no gradient flows into it (as in RAFT, Teed & Deng 2020).
 """
 
@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from svmv.splat import Backend
+from svmv.splat import Backend, fastest
+from svmv.warp import pixel_grid
 
 
 def correlate(a: Tensor, b: Tensor, flow: Tensor, *, radius: int, backend: Backend = "auto") -> Tensor:
@@ -21,36 +22,52 @@ def correlate(a: Tensor, b: Tensor, flow: Tensor, *, radius: int, backend: Backe
         b: (B, C, H, W); reads outside it give zero.
         flow: (B, 2, H, W), px, x then y.
         radius: r, px; the window is (2r+1) × (2r+1), rows first.
-        backend: as in `splat`; "triton" falls back to the definition, which is already parallel on CUDA.
+        backend: as in `splat`.
 
     Returns:
-        (B, (2r+1)², H, W), float32.
+        (B, (2r+1)², H, W), float32; float64 where the definition is given float64. Zero where `flow` is NaN.
+
+    Raises:
+        ValueError: shapes do not belong together, or the backend cannot take these tensors.
     """
     if a.shape != b.shape or flow.shape != (a.shape[0], 2, *a.shape[2:]):
         raise ValueError(f"correlate: got {a.shape = }, {b.shape = }, {flow.shape = }")
-    if backend == "numba" or (backend == "auto" and a.device.type == "cpu" and a.dtype != torch.float64):
+    if backend == "auto":
+        backend = "torch" if a.dtype == torch.float64 else fastest(a.device)
+    if backend == "numba":
         from svmv.correlation_numba import correlate_numba
 
         return correlate_numba(a.float(), b.float(), flow.float(), radius)
+    if backend == "triton":
+        from svmv.correlation_triton import correlate_triton
+
+        return correlate_triton(a.float(), b.float(), flow, radius)
     return correlate_torch(a, b, flow, radius)
+
+
+def corners(flow: Tensor, radius: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Whole and fractional part of p + flow(p): left, top, and the fractions to their right and below.
+
+    Far outside everything reads zero, so positions are clamped to where no window touches the picture, and NaN
+    is sent there, which keeps the integer conversion defined.
+
+    Returns:
+        Four (B, H, W) float32 tensors, px.
+    """
+    H, W = flow.shape[2:]
+    side = 2 * radius + 2
+    where = (flow.detach().float() + pixel_grid(H, W, flow.device)).nan_to_num(nan=-side - 1.0)
+    x, y = where[:, 0].clamp(-side - 1, W + side), where[:, 1].clamp(-side - 1, H + side)
+    left, top = x.floor(), y.floor()
+    return left, top, x - left, y - top
 
 
 def correlate_torch(a: Tensor, b: Tensor, flow: Tensor, radius: int) -> Tensor:
     """Reference implementation by gathering; same contract as `correlate`."""
     B, C, H, W = a.shape
     side = 2 * radius + 2
-    flow = flow.detach().to(torch.float32)
-    ys, xs = torch.meshgrid(
-        torch.arange(H, device=a.device, dtype=flow.dtype),
-        torch.arange(W, device=a.device, dtype=flow.dtype),
-        indexing="ij",
-    )
-    x, y = xs + flow[:, 0], ys + flow[:, 1]
-    # Far outside everything reads zero; clamping keeps the integer conversion defined.
-    x = x.clamp(-side - 1, W + side)
-    y = y.clamp(-side - 1, H + side)
-    left, top = x.floor(), y.floor()
-    fx, fy = (x - left).to(a.dtype), (y - top).to(a.dtype)
+    left, top, fx, fy = corners(flow, radius)
+    fx, fy = fx.to(a.dtype), fy.to(a.dtype)
     flat = F.pad(b, (1, 1, 1, 1)).flatten(2)  # a ring of zeros: every read outside is sent there
     rows = []
     for i in range(side):

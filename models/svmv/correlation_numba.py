@@ -7,10 +7,13 @@ import torch
 from numba import njit, prange
 from torch import Tensor
 
+# Sums may be reordered, but NaN must stay NaN: comparisons with it keep wild offsets out of memory.
+_MATH = {"reassoc", "contract", "arcp", "nsz"}
+
 
 def correlate_numba(a: Tensor, b: Tensor, flow: Tensor, radius: int) -> Tensor:
     """Same contract as `svmv.correlation.correlate`, for float32 tensors on the CPU."""
-    out: Tensor = _Correlate.apply(a, b, flow, radius)
+    out: Tensor = _Correlate.apply(a, b, flow, radius)  # type: ignore[no-untyped-call]
     return out
 
 
@@ -39,13 +42,14 @@ def _last(x: Tensor) -> Tensor:
 
 @njit(inline="always")
 def _corner(position, size, side):  # type: ignore[no-untyped-def]
-    """Integer part and fraction of a position, clamped so far outside that every read there is zero."""
-    position = min(max(position, np.float32(-side - 1)), np.float32(size + side))
+    """Integer part and fraction of a position, clamped (NaN too) so far outside that every read there is zero."""
+    position = position if position > -side - 1 else np.float32(-side - 1)
+    position = min(np.float32(position), np.float32(size + side))
     whole = int(np.floor(position))
     return whole, np.float32(position - whole)
 
 
-@njit(parallel=True, fastmath=True, cache=True)
+@njit(parallel=True, fastmath=_MATH, cache=True)
 def _lookup(a, b, flow, radius, out):  # type: ignore[no-untyped-def]
     B, H, W, C = a.shape
     side = 2 * radius + 2
@@ -72,7 +76,7 @@ def _lookup(a, b, flow, radius, out):  # type: ignore[no-untyped-def]
                     out[n, y, x, i * (side - 1) + j] = upper * (1 - fy) + lower * fy
 
 
-@njit(parallel=True, fastmath=True, cache=True)
+@njit(parallel=True, fastmath=_MATH, cache=True)
 def _spread(a, b, flow, radius, grad, grad_a, grad_b):  # type: ignore[no-untyped-def]
     B, H, W, C = a.shape
     side = 2 * radius + 2

@@ -67,8 +67,10 @@ class Ensemble(nn.Module):
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
         self.doubt = nn.Parameter(torch.tensor(10.0))  # log weight lost per unit of photometric error
 
-    def forward(self, left: Features, right: Features, levels: list[Level], size: tuple[int, int]) -> Motion:
-        """Members for the pair (I₀, I₁); `size` is the picture's own, before padding."""
+    def forward(
+        self, left: Features, right: Features, levels: list[Level], *, size: tuple[int, int], spacing: Tensor
+    ) -> Motion:
+        """Members for the pair (I₀, I₁); `size` is the picture's own, before padding; `spacing` as in `decode`."""
         finest = levels[-1]
         flow = 2 * double(torch.cat([finest.near, finest.far], dim=1))  # px at 1/2
         near, far = flow[:, :2], flow[:, 2:]
@@ -84,15 +86,30 @@ class Ensemble(nn.Module):
         member = out[:, : 6 * M].view(B, M, 6, h, w)
         gate = torch.sigmoid(out[:, 6 * M : 6 * M + 1] - 1)
         shared = near + out[:, 6 * M + 1 : 6 * M + 3]
-        acceleration = gate * (near + far) / 2
+        curve = gate * acceleration(near, far, spacing.T.flatten())
         mistake = error.abs().mean(dim=1, keepdim=True)
         return Motion(
             pictures=torch.cat([left.picture, right.picture]),
             velocity=2 * (shared[:, None] + member[:, :, 0:2]),  # px at 1/2 → px
-            acceleration=2 * (acceleration[:, None] + member[:, :, 2:4]),
+            acceleration=2 * (curve[:, None] + member[:, :, 2:4]),
             logit=member[:, :, 4] - self.doubt * mistake,
             slope=member[:, :, 5],
             sharpness=2 * torch.sigmoid(out[:, 6 * M + 3 :]),
             levels=levels,
             size=size,
         )
+
+
+def acceleration(near: Tensor, far: Tensor, spacing: Tensor) -> Tensor:
+    """Coefficient a of u(t) = near·t + a·(t²−t), the parabola through the outer frame, the anchor and the other one.
+
+    With the outer frame τ away from the anchor (the pair being 1 apart) u(−τ) = far gives a = r(near + r·far)/(1+r),
+    r = 1/τ: half the sum of both motions for even spacing, nothing for an outer frame that is not there.
+
+    Args:
+        near: (N, 2, h, w), px, anchor → other frame of the pair.
+        far: (N, 2, h, w), px, anchor → outer frame.
+        spacing: (N,), τ; inf where the outer frame is only a stand-in.
+    """
+    r = (1 / spacing).view(-1, 1, 1, 1)
+    return r * (near + r * far) / (1 + r)

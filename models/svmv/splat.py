@@ -1,14 +1,18 @@
 """Weighted many-to-many forward splatting: the definition in plain torch, and the choice of a faster twin.
 
 Every source pixel p is moved by M offsets u^m(p) and spread bilinearly over the four target pixels around
-p + u^m(p), each contribution scaled by w^m(p). Contributions that land outside the picture are lost.
+p + u^m(p), each contribution scaled by w^m(p). What lands outside the picture, or at NaN, is lost.
+At whole positions the gradient with respect to offsets is the one seen from the right and from below.
 Conventions: offsets in pixels, (x, y); METHOD.md §3.
 """
 
+from importlib.util import find_spec
 from typing import Literal
 
 import torch
 from torch import Tensor
+
+from svmv.warp import pixel_grid
 
 Backend = Literal["auto", "torch", "numba", "triton"]
 
@@ -20,8 +24,8 @@ def splat(values: Tensor, offsets: Tensor, weights: Tensor, *, backend: Backend 
         values: (B, C, H, W), what is carried.
         offsets: (B, M, 2, H, W), px, x then y.
         weights: (B, M, H, W), ≥ 0.
-        backend: "torch" is the definition (any device, any float dtype, differentiable twice); "numba" (CPU) and
-            "triton" (CUDA) are float32 twins; "auto" takes the fastest that fits the tensors.
+        backend: "torch" is the definition (any device, any float dtype, differentiable twice); "numba" (CPU)
+            and "triton" (CUDA) are float32 twins; "auto" takes the fastest there is for these tensors.
 
     Returns:
         sum (B, C, H, W) and norm (B, 1, H, W); the picture is sum / norm where norm > 0.
@@ -31,7 +35,7 @@ def splat(values: Tensor, offsets: Tensor, weights: Tensor, *, backend: Backend 
     """
     _check(values, offsets, weights)
     if backend == "auto":
-        backend = _choose(values)
+        backend = fastest(values.device) if values.dtype == torch.float32 else "torch"
     if backend == "numba":
         from svmv.splat_numba import splat_numba
 
@@ -47,23 +51,22 @@ def splat_torch(values: Tensor, offsets: Tensor, weights: Tensor) -> tuple[Tenso
     """Reference implementation with `index_add_`; same contract as `splat`."""
     B, C, H, W = values.shape
     M = offsets.shape[1]
-    ys, xs = torch.meshgrid(
-        torch.arange(H, device=values.device, dtype=offsets.dtype),
-        torch.arange(W, device=values.device, dtype=offsets.dtype),
-        indexing="ij",
-    )
-    x = offsets[:, :, 0] + xs  # (B, M, H, W)
-    y = offsets[:, :, 1] + ys
+    where = offsets + pixel_grid(H, W, offsets.device).to(offsets.dtype)
+    size = torch.tensor([W, H], device=where.device, dtype=where.dtype).view(2, 1, 1)
+    near = ((where > -1) & (where < size)).all(dim=2)  # NaN is not
+    # Replaced before anything is computed from it: a NaN masked afterwards comes back in the gradient.
+    x, y = torch.where(near[:, :, None], where, 0).unbind(dim=2)  # (B, M, H, W)
     left, top = x.detach().floor(), y.detach().floor()
-    carried = torch.cat([values, torch.ones_like(values[:, :1])], dim=1)  # (B, C+1, H, W); the last becomes norm
+    right, below = x - left, y - top  # shares of the columns and rows to the right and below
+    carried = torch.cat([values, torch.ones_like(values[:, :1])], dim=1)  # the last becomes norm
     out = values.new_zeros(B * H * W, C + 1)
     batch = torch.arange(B, device=values.device).view(B, 1, 1, 1) * (H * W)
     for dx in (0, 1):
         for dy in (0, 1):
             cx, cy = left + dx, top + dy
-            share = (1 - (x - cx).abs()) * (1 - (y - cy).abs()) * weights
-            inside = (cx >= 0) & (cx < W) & (cy >= 0) & (cy < H)
-            share = torch.where(inside, share, torch.zeros_like(share))
+            share = (right if dx else 1 - right) * (below if dy else 1 - below) * weights
+            inside = near & (cx >= 0) & (cx < W) & (cy >= 0) & (cy < H)
+            share = torch.where(inside, share, 0)
             index = batch + cy.clamp(0, H - 1).long() * W + cx.clamp(0, W - 1).long()
             added = share.unsqueeze(2) * carried.unsqueeze(1)  # (B, M, C+1, H, W)
             out = out.index_add(0, index.reshape(-1), added.permute(0, 1, 3, 4, 2).reshape(B * M * H * W, C + 1))
@@ -78,10 +81,8 @@ def _check(values: Tensor, offsets: Tensor, weights: Tensor) -> None:
         raise ValueError(f"splat: got {values.shape = }, {offsets.shape = }, {weights.shape = }")
 
 
-def _choose(values: Tensor) -> Backend:
-    if values.dtype == torch.float32:
-        if values.device.type == "cpu":
-            return "numba"
-        if values.device.type == "cuda":
-            return "triton"
-    return "torch"
+def fastest(device: torch.device) -> Backend:
+    """The best backend here for float32 tensors of a device; CUDA without Triton has the definition."""
+    if device.type == "cpu":
+        return "numba"
+    return "triton" if device.type == "cuda" and find_spec("triton") is not None else "torch"

@@ -11,12 +11,15 @@ import torch
 from numba import njit, prange
 from torch import Tensor
 
+# Sums may be reordered, but NaN must stay NaN: comparisons with it keep wild offsets out of memory.
+_MATH = {"reassoc", "contract", "arcp", "nsz"}
+
 
 def splat_numba(values: Tensor, offsets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Same contract as `svmv.splat.splat`, for float32 tensors on the CPU."""
     if values.device.type != "cpu" or values.dtype != torch.float32:
         raise ValueError(f"the numba splat takes float32 on the CPU, got {values.dtype} on {values.device}")
-    out: tuple[Tensor, Tensor] = _Splat.apply(values, offsets.float(), weights.float())
+    out: tuple[Tensor, Tensor] = _Splat.apply(values, offsets.float(), weights.float())  # type: ignore[no-untyped-call]
     return out
 
 
@@ -46,7 +49,7 @@ def _last(x: Tensor) -> Tensor:
     return x.detach().permute(0, 2, 3, 1).contiguous()
 
 
-@njit(parallel=True, fastmath=True, cache=True)
+@njit(parallel=True, fastmath=_MATH, cache=True)
 def _scatter(values, offsets, weights, grid):  # type: ignore[no-untyped-def]
     B, H, W, C = values.shape
     M = offsets.shape[1]
@@ -79,7 +82,7 @@ def _scatter(values, offsets, weights, grid):  # type: ignore[no-untyped-def]
                             out[cy, cx, C] += s
 
 
-@njit(parallel=True, fastmath=True, cache=True)
+@njit(parallel=True, fastmath=_MATH, cache=True)
 def _gather(values, offsets, weights, grad, grad_values, grad_offsets, grad_weights):  # type: ignore[no-untyped-def]
     B, H, W, C = values.shape
     M = offsets.shape[1]

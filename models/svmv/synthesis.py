@@ -25,7 +25,7 @@ def synthesize(motion: Motion, t: Tensor, *, backend: Backend = "auto") -> Tenso
     Returns:
         (B, T, C, H, W), float32, not clamped.
     """
-    B, T = t.shape
+    T = t.shape[1]
     return torch.stack([_at(motion, t[:, k], backend) for k in range(T)], dim=1)
 
 

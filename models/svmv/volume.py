@@ -42,7 +42,7 @@ class SoftArgmax(nn.Module):
 
 
 class MotionVolume(nn.Module):
-    """The pyramidal decoder. Swapping the window's order swaps the two halves of its batch: the symmetry is built in."""
+    """The pyramidal decoder. Reversing the window swaps the two halves of its batch: the symmetry is built in."""
 
     def __init__(self, config: SVMVConfig) -> None:
         super().__init__()
@@ -52,7 +52,9 @@ class MotionVolume(nn.Module):
         self.peak = SoftArgmax(config.radius)
         self.squeeze = nn.Sequential(nn.Conv2d(2 * window, 48, 1), nn.LeakyReLU(0.1))
         self.body = nn.Sequential(
-            conv(48 + config.context_channels + 8 + hidden, hidden), conv(hidden, hidden), conv(hidden, hidden)
+            conv(48 + config.context_channels + 8 + hidden, hidden),
+            conv(hidden, hidden),
+            conv(hidden, hidden),
         )
         self.head = nn.Conv2d(hidden, 6, 3, 1, 1)
         nn.init.normal_(self.head.weight, std=1e-3)

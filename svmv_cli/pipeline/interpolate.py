@@ -1,5 +1,6 @@
 """THE DOOR: where frames of a file become tensors of the network and come back. The only user of both."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from fractions import Fraction
@@ -26,9 +27,7 @@ def choose_device(wanted: str) -> torch.device:
         DeviceError: there is no such device here.
     """
     if wanted == "auto":
-        wanted = (
-            "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-        )
+        wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         device = torch.device(wanted)
         torch.zeros(1, device=device)
@@ -50,9 +49,7 @@ def choose_precision(wanted: str, device: torch.device) -> Precision:
     if wanted not in _DTYPES:
         raise DeviceError(f"no precision {wanted!r}", hint="one of auto, fp32, fp16, bf16")
     if wanted == "fp16" and device.type == "cpu":
-        raise DeviceError(
-            "fp16 is slower than fp32 on CPUs", hint="use --precision bf16 or fp32 with --device cpu"
-        )
+        raise DeviceError("fp16 is slower than fp32 on CPUs", hint="use --precision bf16 or fp32 with --device cpu")
     return wanted  # type: ignore[return-value]
 
 
@@ -130,7 +127,8 @@ class NetworkInterpolator:
             rows = [[self._features(f) for f in (w.before, w.left, w.right, w.after)] for w in windows]
             before, left, right, after = (svmv.stack(list(column)) for column in zip(*rows, strict=True))
             size = (self._converter.height, self._converter.width)
-            motion = self._network.decode((before, left, right, after), size=size)
+            spacing = torch.tensor([_spacing(window) for window in windows], dtype=torch.float32, device=device)
+            motion = self._network.decode((before, left, right, after), size=size, spacing=spacing)
         # Windows with fewer phases than the longest are padded with ½ and the surplus dropped.
         longest = max(len(p) for p in phases)
         padded = [[float(x) for x in p] + [0.5] * (longest - len(p)) for p in phases]
@@ -153,3 +151,10 @@ class NetworkInterpolator:
         else:
             self._cache.move_to_end(id(frame))
         return known[1]
+
+
+def _spacing(window: Window) -> tuple[float, float]:
+    """Times to the outer frames in units of the middle gap; inf where a shot's edge frame stands in for one."""
+    gap = window.right.time - window.left.time
+    before, after = window.left.time - window.before.time, window.after.time - window.right.time
+    return float(before / gap) or math.inf, float(after / gap) or math.inf

@@ -10,7 +10,11 @@ class Schedule:
     steps: int = 20_000
     minutes: float | None = None
     batch: int = 8
-    crops: tuple[tuple[float, int], ...] = ((0.0, 128), (0.35, 192), (0.7, 256))  # (from this part of the run, px)
+    crops: tuple[tuple[float, int], ...] = (
+        (0.0, 128),
+        (0.35, 192),
+        (0.7, 256),
+    )  # (from this part of the run, px)
     synthetic: tuple[float, float] = (0.5, 0.15)  # share of synthetic batches, at the start and at the end
     learning_rate: float = 5e-4
     final_rate: float = 2e-6

@@ -67,6 +67,7 @@ class Sample:
     window: Tensor  # (B, 4, 3, H, W), RGB in [0, 1]
     target: Tensor  # (B, 3, H, W)
     t: Tensor  # (B,)
+    spacing: Tensor  # (B, 2), as in `SVMV.decode`
 
 
 class RealSource:
@@ -89,7 +90,7 @@ class RealSource:
         packed, times = zip(*(self._one(rng, crop) for _ in range(batch)), strict=True)
         rgb = to_rgb(torch.from_numpy(np.stack(packed)).to(device, non_blocking=True))
         t = torch.tensor(times, dtype=torch.float32, device=device)
-        return Sample(rgb[:, :4], rgb[:, 4], t)
+        return Sample(rgb[:, :4], rgb[:, 4], t, torch.ones(batch, 2, device=device))
 
     def _one(self, rng: np.random.Generator, crop: int) -> tuple[Bytes, float]:
         while True:

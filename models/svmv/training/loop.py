@@ -25,7 +25,7 @@ from svmv.training.synthetic import SyntheticSource, Truth
 Check = Callable[[SVMV], dict[str, float]]
 
 
-class Diverged(RuntimeError):
+class DivergedError(RuntimeError):
     """Ten steps in a row gave no finite loss."""
 
 
@@ -66,7 +66,7 @@ class Trainer:
         """Train to the end of the schedule; state is saved on the way and at the end.
 
         Raises:
-            Diverged: ten steps in a row without a finite loss.
+            DivergedError: ten steps in a row without a finite loss.
         """
         self._began = saved = checked = said = time.monotonic()
         sums: dict[str, list[float]] = {}
@@ -112,12 +112,15 @@ class Trainer:
         self._failures = 0
         self._optimiser.step()
         self._blend()
-        return {key: float(value.detach()) for key, value in losses.items()} | {"grad": float(norm), "lr": rate}
+        return {key: float(value.detach()) for key, value in losses.items()} | {
+            "grad": float(norm),
+            "lr": rate,
+        }
 
     def _losses(self, sample: Sample, truth: Truth | None, done: float) -> dict[str, Tensor]:
         schedule = self.schedule
         with torch.autocast(self.device.type, torch.bfloat16):
-            motion = self.model.analyze(sample.window)
+            motion = self.model.analyze(sample.window, sample.spacing)
         predicted = self.model.synthesize(motion, sample.t[:, None])[:, 0]
         losses = {"picture": laplacian(predicted, sample.target) + charbonnier(predicted - sample.target).mean()}
         total = losses["picture"]
@@ -145,7 +148,9 @@ class Trainer:
         self._failures += 1
         self._say(f"step {self.step}: no finite gradient, skipped ({self.skipped} so far)")
         if self._failures >= 10:
-            raise Diverged("ten steps in a row gave no finite gradient; lower the learning rate or look at the clips")
+            raise DivergedError(
+                "ten steps in a row gave no finite gradient; lower the learning rate or look at the clips"
+            )
 
     @torch.no_grad()
     def _blend(self) -> None:
@@ -155,7 +160,12 @@ class Trainer:
 
     def _report(self, figures: dict[str, float]) -> None:
         seconds = self._elapsed + time.monotonic() - self._began
-        record = {"step": self.step, "seconds": round(seconds, 1), "done": round(self.done, 4), "skipped": self.skipped}
+        record = {
+            "step": self.step,
+            "seconds": round(seconds, 1),
+            "done": round(self.done, 4),
+            "skipped": self.skipped,
+        }
         record |= {key: float(f"{value:.5g}") for key, value in figures.items()}
         with (self.folder / "metrics.jsonl").open("a") as out:
             out.write(json.dumps(record) + "\n")
@@ -193,5 +203,5 @@ class Trainer:
 def _optimiser(model: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
     matrices = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=schedule.learning_rate, weight_decay=schedule.weight_decay)

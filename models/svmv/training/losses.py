@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from svmv.motion import Motion
+from svmv.motion import Motion, acceleration
 from svmv.training.data import Sample
 from svmv.training.synthetic import Truth
 from svmv.volume import Level, double
@@ -46,9 +46,7 @@ def _pattern(x: Tensor) -> Tensor:
     return (grey - mean) * (variance.clamp_min(0) + 1e-4).rsqrt()
 
 
-def temporal_variance(
-    anchor: Tensor, other: Tensor, target: Tensor, to_other: Tensor, to_target: Tensor
-) -> Tensor:
+def temporal_variance(anchor: Tensor, other: Tensor, target: Tensor, to_other: Tensor, to_target: Tensor) -> Tensor:
     """L_tv[q_i] = min{ L_PE(I_i[q_i], I_j[q_i + u_{i→j}]), L_PE(I_i[q_i], I_t[q_i + u_{i→t}]) }, mean over q.
 
     The min forgives a pixel that is hidden in one of the two (source document, "temporal variance enhance loss").
@@ -103,6 +101,7 @@ def _epe(estimate: Tensor, truth: Tensor) -> Tensor:
 def level_reprojection(levels: list[Level], sample: Sample) -> Tensor:
     """L_tv of the pair's motion and L_PE of the outer motion at every pyramid level, averaged over levels."""
     window, t = sample.window, torch.cat([sample.t, 1 - sample.t]).view(-1, 1, 1, 1)
+    spacing = sample.spacing.T.flatten()
     anchor = torch.cat([window[:, 1], window[:, 2]])
     other = torch.cat([window[:, 2], window[:, 1]])
     outer = torch.cat([window[:, 0], window[:, 3]])
@@ -110,7 +109,7 @@ def level_reprojection(levels: list[Level], sample: Sample) -> Tensor:
 
     def at(level: Level, cell: int) -> Tensor:
         a, o, f, g = (F.avg_pool2d(x, cell) for x in (anchor, other, outer, target))
-        curve = (level.near + level.far) / 2
+        curve = acceleration(level.near, level.far, spacing)
         to_target = level.near * t + curve * (t * t - t)
         pair = temporal_variance(a, o, g, level.near, to_target)
         outward = reprojection(a, warp(f, level.far)).mean()

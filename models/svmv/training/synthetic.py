@@ -64,9 +64,7 @@ class SyntheticSource:
         self._layers = layers
         self._reach = reach
 
-    def draw(
-        self, rng: np.random.Generator, *, batch: int, crop: int, device: torch.device
-    ) -> tuple[Sample, Truth]:
+    def draw(self, rng: np.random.Generator, *, batch: int, crop: int, device: torch.device) -> tuple[Sample, Truth]:
         """One batch and its true motion."""
         textures = [self._texture(rng, batch, crop, device) for _ in range(self._layers)]
         masks = [_blob(rng, batch, crop, device) for _ in range(self._layers)]
@@ -76,9 +74,15 @@ class SyntheticSource:
         moments = [torch.full_like(t, m) for m in (-1.0, 0.0, 1.0, 2.0)]
         pictures = [_render(textures, masks, paths, moment)[0] for moment in [*moments, t]]
         owners = [_render(textures, masks, paths, moment)[1] for moment in moments[1:3]]
-        near = torch.cat([_flow(owners[0], paths, moments[1], moments[2]), _flow(owners[1], paths, moments[2], moments[1])])
-        far = torch.cat([_flow(owners[0], paths, moments[1], moments[0]), _flow(owners[1], paths, moments[2], moments[3])])
-        return Sample(torch.stack(pictures[:4], dim=1), pictures[4], t), Truth(near, far)
+        near = torch.cat(
+            [_flow(owners[0], paths, moments[1], moments[2]), _flow(owners[1], paths, moments[2], moments[1])]
+        )
+        far = torch.cat(
+            [_flow(owners[0], paths, moments[1], moments[0]), _flow(owners[1], paths, moments[2], moments[3])]
+        )
+        return Sample(torch.stack(pictures[:4], dim=1), pictures[4], t, torch.ones(batch, 2, device=device)), Truth(
+            near, far
+        )
 
     def _texture(self, rng: np.random.Generator, batch: int, crop: int, device: torch.device) -> Tensor:
         if self._real is not None:
@@ -119,9 +123,7 @@ def _blob(rng: np.random.Generator, batch: int, crop: int, device: torch.device)
     return ((field - 0.6) * edge + 0.5).clamp(0, 1)
 
 
-def _render(
-    textures: list[Tensor], masks: list[Tensor], paths: list[_Path], moment: Tensor
-) -> tuple[Tensor, Tensor]:
+def _render(textures: list[Tensor], masks: list[Tensor], paths: list[_Path], moment: Tensor) -> tuple[Tensor, Tensor]:
     """The picture at a moment, and which layer each pixel shows (B, 1, H, W)."""
     B, _, H, W = textures[0].shape
     grid = pixel_grid(H, W, moment.device).expand(B, -1, -1, -1)
