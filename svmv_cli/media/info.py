@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+Span = tuple[Fraction | None, Fraction | None]  # s, half-open; None is the beginning or the end
+
 
 @dataclass(frozen=True, slots=True)
 class ColorInfo:
@@ -43,9 +45,7 @@ class VideoInfo:
     # -- measured by reading every packet's timestamp, without decoding --
     packet_times: npt.NDArray[np.int64] = field(repr=False)  # sorted pts, in ticks of time_base
     last_duration: Fraction = Fraction(0)  # s, of the last packet; 0 when unknown
-    times_made_up: bool = (
-        False  # the file stores no timestamps: picture i is at packet_times[i], by count alone
-    )
+    times_made_up: bool = False  # the file stores no timestamps: picture i is at packet_times[i], by count alone
 
     @property
     def start(self) -> Fraction:

@@ -1,15 +1,19 @@
-"""Opening a source, with every way it can fail told as one sentence. Knows no streams and no frames."""
+"""Opening a source and reading its packets, every failure told as one sentence. Knows no frames."""
 
 import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import av
 from av.container import InputContainer
+from av.stream import Stream
 
 from svmv_cli.errors import InputError
 
 # A playlist or a crafted file must not make the demuxer reach for the network.
 _SOURCE_OPTIONS = {"protocol_whitelist": "file,crypto,data"}
+
+_MAX_ERRORS_IN_A_ROW = 64  # a demuxer that fails this often without yielding a packet has nothing more to give
 
 # FFmpeg takes any text for one of these by its extension alone; nobody means to upsample them.
 _TEXT_DEMUXERS = frozenset({"tty", "srt", "webvtt", "ass", "lrc", "ffmetadata", "concat"})
@@ -34,6 +38,35 @@ def open_source(path: Path) -> InputContainer:
         container.close()
         raise InputError(f"{path} is text, not video", hint="Give a video file, for example an .mp4 or .mkv.")
     return container
+
+
+def packets_of(
+    container: InputContainer, streams: Sequence[Stream], *, damaged: Callable[[], None]
+) -> Iterator[av.Packet[Stream]]:
+    """Packets with content to the end of the file, reading on past damage in the container.
+
+    Args:
+        container: the source, open.
+        streams: those wanted; packets of others are passed over.
+        damaged: called once for every stretch that could not be read.
+    """
+    packets = container.demux(list(streams))
+    errors = 0
+    while errors < _MAX_ERRORS_IN_A_ROW:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except av.FFmpegError:
+            # The generator is dead after an error; a new one reads on from where it stopped.
+            packets = container.demux(list(streams))
+            if not errors:
+                damaged()
+            errors += 1
+        else:
+            errors = 0
+            if packet.size:
+                yield packet
 
 
 def reason(error: BaseException) -> str:

@@ -12,9 +12,7 @@ from svmv_cli.media.frame import Frame, PixelFormat, Plane
 from svmv_cli.media.info import ColorInfo
 
 # Exact rounding: the fast paths of swscale are off by one code here and there.
-_SCALING = (
-    Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT | Interpolation.FULL_CHR_H_INP
-)
+_SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT | Interpolation.FULL_CHR_H_INP
 
 _HD_LINES = 720  # from here on untagged video means BT.709, below BT.601: what players assume
 

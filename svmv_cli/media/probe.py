@@ -1,6 +1,5 @@
 """What a file is: opened, read through once without decoding, closed. Knows not what will be made of it."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,12 +12,10 @@ from av.stream import Disposition, Stream
 
 from svmv_cli.errors import InputError, UnsupportedError
 from svmv_cli.media.info import ColorInfo, MediaInfo, StreamInfo, VideoInfo
-from svmv_cli.media.opening import open_source
+from svmv_cli.media.opening import open_source, packets_of
 
 _NTSC = Fraction(1000, 1001)
-_SNAP = Fraction(
-    1, 10_000
-)  # Matroska reduces 48000/1001 to 7001/146: as near as this, the round rate is meant
+_SNAP = Fraction(1, 10_000)  # Matroska reduces 48000/1001 to 7001/146: as near as this, the round rate is meant
 _MAX_RATE = 1000  # frames/s; above it a header speaks of ticks, not pictures
 _GUESSED_RATE = Fraction(25)  # for files that store neither a rate nor a timestamp
 _MICROSECOND = Fraction(1, 1_000_000)
@@ -80,14 +77,13 @@ def _choose_video(container: InputContainer, path: Path) -> av.VideoStream:
     raise InputError(f"{path} has no video in it", hint="Give a file with a video track.")
 
 
-def _read_through(
-    container: InputContainer, stream: av.VideoStream, path: Path
-) -> tuple[_Scan, av.VideoFrame]:
+def _read_through(container: InputContainer, stream: av.VideoStream, path: Path) -> tuple[_Scan, av.VideoFrame]:
     """All timestamps and the first picture."""
     stream.thread_count = 1
     stamps: list[_Stamp] = []
     first: av.VideoFrame | None = None
-    for packet in _packets(container, stream):
+    # What damage takes away shows as fewer pictures than were claimed.
+    for packet in packets_of(container, [stream], damaged=lambda: None):
         if first is None:
             first = _first_picture(stream, packet)
         # Packets an edit list cuts off are decoded for the sake of others, but never shown.
@@ -109,18 +105,7 @@ class _Stamp:
     duration: int | None
 
 
-def _packets(container: InputContainer, stream: av.VideoStream) -> Iterable[av.Packet[av.VideoStream]]:
-    """Packets until the end or until the container can be read no further."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            yield next(packets)
-        except (StopIteration, av.FFmpegError):
-            # What is lost shows as fewer pictures than were claimed.
-            return
-
-
-def _first_picture(stream: av.VideoStream, packet: av.Packet[av.VideoStream] | None) -> av.VideoFrame | None:
+def _first_picture(stream: av.VideoStream, packet: av.Packet[Stream] | None) -> av.VideoFrame | None:
     try:
         pictures = stream.decode(packet)
     except av.FFmpegError:
@@ -222,8 +207,6 @@ def _start(container: InputContainer, video_start: Fraction) -> Fraction:
     starts = [
         stream.start_time * stream.time_base
         for stream in (*container.streams.video, *container.streams.audio)
-        if stream.start_time is not None
-        and stream.time_base
-        and not stream.disposition & Disposition.attached_pic
+        if stream.start_time is not None and stream.time_base and not stream.disposition & Disposition.attached_pic
     ]
     return min(starts, default=video_start)

@@ -10,17 +10,16 @@ from typing import Self
 import av
 import numpy as np
 from av.container import InputContainer
+from av.stream import Stream
 
 from svmv_cli.errors import InputError, UnsupportedError
 from svmv_cli.media.frame import Frame, PixelFormat
 from svmv_cli.media.info import MediaInfo
-from svmv_cli.media.opening import open_source
+from svmv_cli.media.opening import open_source, packets_of
 from svmv_cli.media.pictures import Converter, color_after, planes_of, working_format
 
 _MAX_THREADS = 8
-_MAX_ERRORS_IN_A_ROW = (
-    64  # a demuxer that fails this often without yielding a packet has nothing more to give
-)
+_MAX_ERRORS_IN_A_ROW = 64  # a demuxer that fails this often without yielding a packet has nothing more to give
 
 
 class VideoReader:
@@ -140,13 +139,11 @@ class VideoReader:
     def _pictures(self) -> Iterator[av.VideoFrame]:
         """Decoded pictures from the sought position to the end; what fails to decode is counted, not told."""
         container, stream = self._position()
-        for packet in self._packets(container, stream):
+        for packet in packets_of(container, [stream], damaged=self._count_damage):
             yield from self._decode(stream, packet)
         yield from self._decode(stream, None)
 
-    def _decode(
-        self, stream: av.VideoStream, packet: av.Packet[av.VideoStream] | None
-    ) -> list[av.VideoFrame]:
+    def _decode(self, stream: av.VideoStream, packet: av.Packet[Stream] | None) -> list[av.VideoFrame]:
         try:
             return stream.decode(packet)
         except av.EOFError:
@@ -155,26 +152,8 @@ class VideoReader:
             self.damaged += 1
             return []
 
-    def _packets(
-        self, container: InputContainer, stream: av.VideoStream
-    ) -> Iterator[av.Packet[av.VideoStream]]:
-        """Packets to the end of the file, past damage in the container."""
-        packets = container.demux(stream)
-        errors = 0
-        while errors < _MAX_ERRORS_IN_A_ROW:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except av.FFmpegError:
-                # The generator is dead after an error; a new one reads on from where it stopped.
-                packets = container.demux(stream)
-                self.damaged += errors == 0
-                errors += 1
-            else:
-                errors = 0
-                if packet.size:
-                    yield packet
+    def _count_damage(self) -> None:
+        self.damaged += 1
 
     def _position(self) -> tuple[InputContainer, av.VideoStream]:
         """The stream, with the next packet a key frame from which the first wanted frame can be decoded."""

@@ -1,24 +1,29 @@
 """What will be written: every decision about the output file, made before any work. Knows no frames."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
 
-from svmv_cli.media.info import ColorInfo
+from svmv_cli.errors import OutputError, UnsupportedError, UsageError
+from svmv_cli.media.containers import ContainerChoice, check_holds, container_for
+from svmv_cli.media.decision import StreamDecision
+from svmv_cli.media.encoders import (
+    CODECS,
+    CodecChoice,
+    Device,
+    Picture,
+    choose_encoder,
+    choose_format,
+    encoder_options,
+    opening_failure,
+)
+from svmv_cli.media.frame import PixelFormat
+from svmv_cli.media.info import ColorInfo, MediaInfo, Span, VideoInfo
+from svmv_cli.media.pictures import color_after, working_format
+from svmv_cli.media.streams import SlowAudio, decide_streams
 from svmv_cli.timeline import Clock
 
-
-@dataclass(frozen=True, slots=True)
-class StreamDecision:
-    """What happens to one of the source's other streams."""
-
-    index: int  # stream index in the source
-    kind: str  # "audio", "subtitle", "data", "attachment", "video"
-    codec: str  # as it is in the source
-    action: Literal["copy", "encode", "drop"]
-    encoder: str | None = None  # FFmpeg encoder, when encoded
-    reason: str | None = None  # why it is encoded or dropped, for the user
+__all__ = ["StreamDecision", "Target", "choose_target"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,159 @@ class Target:
     rate: Fraction | None  # frames/s; None means a variable rate
     options: tuple[tuple[str, str], ...]  # encoder options
     clock: Clock  # source seconds → output seconds
-    clip: tuple[Fraction | None, Fraction | None]  # s on the source's clock, half-open; what is kept
-    slow_audio: Literal["stretch", "drop"]
+    clip: Span  # s on the source's clock; what is kept
+    slow_audio: SlowAudio
     streams: tuple[StreamDecision, ...]
     notes: tuple[str, ...] = ()  # what the picture loses, in sentences for the user
+
+
+def choose_target(
+    info: MediaInfo,
+    *,
+    path: Path,
+    clock: Clock,
+    rate: Fraction | None,
+    codec: str | None = None,
+    encoder: Device = "auto",
+    crf: int | None = None,
+    preset: str | None = None,
+    pix_fmt: str | None = None,
+    clip: Span = (None, None),
+    slow_audio: SlowAudio = "stretch",
+) -> Target:
+    """Decide everything about the output; the encoder is opened once to prove that it will open.
+
+    Args:
+        info: the source.
+        path: the output; its extension names the container.
+        clock: source to output seconds; a stretch other than 1 is slow motion.
+        rate: frames per second of the output; None for a variable rate.
+        codec: a name in `CODECS`; None for the container's default.
+        encoder: "nvenc" insists on the GPU's encoder, "auto" takes it where it opens.
+        crf: constant quality on the codec's own scale; None for visually lossless.
+        preset: one of the codec's presets.
+        pix_fmt: FFmpeg pixel format; None for the nearest the encoder has to the source's.
+        clip: what is kept, s on the source's clock.
+        slow_audio: whether sound is stretched or dropped in slow motion.
+
+    Raises:
+        UsageError: a setting the codec does not have, or a value it does not take.
+        OutputError: the container is unknown or cannot hold the codec; the encoder cannot take the picture.
+        DeviceError: NVENC was asked for and does not open.
+        UnsupportedError: the source's pixel format has no planar form.
+    """
+    container = container_for(path)
+    source = _working(info.video)
+    choice = _choose_codec(container, path=path, asked=codec, source=source)
+    _check_rate(container, path=path, rate=rate)
+    name = choose_encoder(choice, device=encoder)
+    size = (info.video.width, info.video.height)
+    format_name = choose_format(choice, encoder=name, wanted=source, asked=pix_fmt, size=size)
+    kept = working_format(format_name)
+    target = Target(
+        path=path,
+        container=container.muxer,
+        codec=choice.name,
+        encoder=name,
+        pix_fmt=format_name,
+        width=size[0],
+        height=size[1],
+        sample_aspect_ratio=info.video.sample_aspect_ratio,
+        rotation=info.video.rotation,
+        color=color_after(info.video.color, source=source, target=kept),
+        rate=rate,
+        options=_options(choice, encoder=name, crf=crf, preset=preset, kept=kept),
+        clock=clock,
+        clip=clip,
+        slow_audio=slow_audio,
+        streams=decide_streams(info, container=container, stretch=clock.stretch, slow_audio=slow_audio),
+        notes=_losses(source, kept, codec=choice.name),
+    )
+    _prove(target)
+    return target
+
+
+def picture_of_target(target: Target, *, rate: Fraction, time_base: Fraction) -> Picture:
+    """What the encoder is told of the pictures.
+
+    Args:
+        target: the output.
+        rate: frames per second; the mean one when it varies.
+        time_base: s per tick of the timestamps.
+    """
+    return Picture(
+        width=target.width,
+        height=target.height,
+        pix_fmt=target.pix_fmt,
+        rate=rate,
+        time_base=time_base,
+        color=target.color,
+        sample_aspect_ratio=target.sample_aspect_ratio,
+        rotation=target.rotation,
+    )
+
+
+def _working(video: VideoInfo) -> PixelFormat:
+    try:
+        return working_format(video.pix_fmt)
+    except ValueError as error:
+        raise UnsupportedError(f"pictures in {video.pix_fmt} are beyond this build") from error
+
+
+def _choose_codec(container: ContainerChoice, *, path: Path, asked: str | None, source: PixelFormat) -> CodecChoice:
+    if asked is not None:
+        if asked not in CODECS:
+            raise UsageError(f"{asked!r} is not a codec here", hint=f"Codecs: {', '.join(CODECS)}.")
+        check_holds(path, asked)
+        return CODECS[asked]
+    default = CODECS[container.codecs[0]]
+    # VP9 here has eight bits only: ten-bit video for the web goes to AV1.
+    if default.name == "vp9" and source.depth > 8 and "av1" in container.codecs and source.depth <= 10:
+        return CODECS["av1"]
+    return default
+
+
+def _check_rate(container: ContainerChoice, *, path: Path, rate: Fraction | None) -> None:
+    if rate is not None and container.max_rate is not None and rate > container.max_rate:
+        raise OutputError(
+            f"{path.suffix} cannot tell {float(rate):g} frames per second apart",
+            hint="Its timestamps are whole milliseconds: write .mp4 or .mov.",
+        )
+
+
+def _options(
+    choice: CodecChoice, *, encoder: str, crf: int | None, preset: str | None, kept: PixelFormat
+) -> tuple[tuple[str, str], ...]:
+    """The user's settings, or for ProRes the profile that fits the picture."""
+    if choice.name == "prores" and preset is None:
+        preset = "4444" if kept.shift_x == 0 else "hq"
+    return encoder_options(choice, encoder=encoder, crf=crf, preset=preset)
+
+
+def _losses(source: PixelFormat, kept: PixelFormat, *, codec: str) -> tuple[str, ...]:
+    losses: list[str] = []
+    if source.alpha and not kept.alpha:
+        losses.append(f"transparency is lost: {codec} does not hold it here")
+    if source.depth > kept.depth:
+        losses.append(f"{source.depth} bits per sample become {kept.depth}")
+    if source.kind != "gray" and (kept.shift_x, kept.shift_y) > (source.shift_x, source.shift_y):
+        losses.append(f"colour is stored at half resolution ({kept.name})")
+    return tuple(losses)
+
+
+def _prove(target: Target) -> None:
+    rate = target.rate or Fraction(30)
+    picture = picture_of_target(target, rate=rate, time_base=Fraction(1, rate.numerator))
+    failure = opening_failure(target.encoder, picture=picture, options=target.options)
+    if failure is None:
+        return
+    plain = replace(picture, width=256, height=256)
+    if opening_failure(target.encoder, picture=plain, options=target.options) is None:
+        raise OutputError(
+            f"{target.codec} cannot encode pictures of {target.width}x{target.height} ({failure})",
+            hint="Use --codec h264, which takes any size.",
+        )
+    raise OutputError(
+        f"the encoder {target.encoder} does not open ({failure})",
+        hint="Choose another --codec, or --encoder cpu.",
+    )

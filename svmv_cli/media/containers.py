@@ -1,0 +1,56 @@
+"""Output containers by file extension, and what each one holds. Knows no streams."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from svmv_cli.errors import OutputError
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerChoice:
+    """A container this command writes."""
+
+    muxer: str  # FFmpeg's name
+    codecs: tuple[str, ...]  # video, by the user's names, the default first
+    audio: str  # FFmpeg encoder for sound that cannot be copied
+    subtitle: str | None  # FFmpeg encoder for text subtitles that cannot be copied
+    max_rate: int | None = None  # frames/s that its timestamps can tell apart
+    options: tuple[tuple[str, str], ...] = ()
+
+
+_ISO = (("movflags", "+faststart"),)
+
+CONTAINERS = {
+    ".mp4": ContainerChoice("mp4", ("h264", "hevc", "av1", "vp9"), "aac", "mov_text", options=_ISO),
+    ".m4v": ContainerChoice("mp4", ("h264", "hevc", "av1", "vp9"), "aac", "mov_text", options=_ISO),
+    ".mov": ContainerChoice("mov", ("h264", "hevc", "prores"), "aac", "mov_text", options=_ISO),
+    ".mkv": ContainerChoice("matroska", ("h264", "hevc", "av1", "vp9", "ffv1", "prores"), "aac", "srt", max_rate=1000),
+    ".webm": ContainerChoice("webm", ("vp9", "av1"), "libopus", "webvtt", max_rate=1000),
+    ".ts": ContainerChoice("mpegts", ("h264", "hevc"), "aac", None),
+    ".m2ts": ContainerChoice("mpegts", ("h264", "hevc"), "aac", None, options=(("mpegts_m2ts_mode", "1"),)),
+}
+
+
+def container_for(path: Path) -> ContainerChoice:
+    """The container a file name asks for.
+
+    Raises:
+        OutputError: the extension is none that this command writes.
+    """
+    choice = CONTAINERS.get(path.suffix.lower())
+    if choice is None:
+        named = f"files ending in {path.suffix!r}" if path.suffix else "a file without an extension"
+        raise OutputError(f"cannot write {named}", hint=f"Use one of {', '.join(sorted(CONTAINERS))}.")
+    return choice
+
+
+def check_holds(path: Path, codec: str) -> None:
+    """Check that the container of `path` holds a codec.
+
+    Raises:
+        OutputError: it does not; the hint names the containers that do.
+    """
+    if codec in container_for(path).codecs:
+        return
+    able = [extension for extension, choice in CONTAINERS.items() if codec in choice.codecs]
+    raise OutputError(f"{path.suffix} cannot hold {codec}", hint=f"{codec} goes into {' or '.join(able)}.")

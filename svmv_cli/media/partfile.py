@@ -1,0 +1,98 @@
+"""A file that appears under its name only when it is whole. Knows nothing of what is in it."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+
+from svmv_cli.errors import OutputError
+from svmv_cli.media.opening import reason
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+
+
+def part_of(path: Path) -> Path:
+    """Where a file is written until it is whole: hidden, beside its final place, on the same disk."""
+    return path.with_name(f".{path.stem}.svmv-part{path.suffix}")
+
+
+def create_part(path: Path) -> Path:
+    """Make the empty part file of `path`, so that a folder that cannot be written to is told at once.
+
+    Raises:
+        OutputError: the folder is missing or refuses.
+    """
+    part = part_of(path)
+    with telling_writes(path):
+        part.write_bytes(b"")
+    return part
+
+
+def publish(part: Path, path: Path, *, overwrite: bool) -> None:
+    """Bring the part to the disk and give it its final name, at one stroke.
+
+    Raises:
+        OutputError: `path` exists and `overwrite` is False, or the disk refuses.
+    """
+    with telling_writes(path):
+        _sync(part)
+        if overwrite:
+            part.replace(path)
+        else:
+            _rename_new(part, path)
+        _sync(path.parent)
+
+
+@contextmanager
+def telling_writes(path: Path) -> Iterator[None]:
+    """Turn what the system or FFmpeg says while writing `path` into an OutputError."""
+    try:
+        yield
+    except FileExistsError as error:
+        raise _exists(path) from error
+    except (OSError, av.FFmpegError) as error:
+        raise _write_error(path, error) from error
+
+
+def _exists(path: Path) -> OutputError:
+    return OutputError(f"{path} exists already", hint="Use --overwrite to replace it.")
+
+
+def _write_error(path: Path, error: OSError | av.FFmpegError) -> OutputError:
+    if error.errno in _FULL:
+        return OutputError(f"the disk is full, writing {path}", hint="Make room, or write to another disk.")
+    if error.errno == errno.EFBIG:
+        return OutputError(f"{path} grew larger than its disk or your limits allow", hint="Write to another disk.")
+    if error.errno in {errno.EACCES, errno.EROFS, errno.EPERM}:
+        return OutputError(f"{path.parent} cannot be written to", hint="Check its permissions.")
+    if error.errno == errno.ENOENT:
+        return OutputError(f"the folder {path.parent} does not exist", hint="Create it first.")
+    return OutputError(f"writing {path} failed: {reason(error)}")
+
+
+def _rename_new(part: Path, path: Path) -> None:
+    """Rename, but never over an existing file, even one that appeared a moment ago."""
+    try:
+        path.hardlink_to(part)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # Some file systems have no links: claim the name first, then rename over the claim.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        part.replace(path)
+    else:
+        part.unlink()
+
+
+def _sync(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():
+        return  # Windows cannot open folders
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,283 @@
+"""Everything of the source but its picture, moved onto the output's clock and muxed as time goes."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+from typing import Protocol
+
+import av
+from av.container import InputContainer, OutputContainer
+from av.container.core import Chapter
+from av.stream import Disposition, Stream
+from av.subtitles.stream import SubtitleStream
+
+from svmv_cli.media.decision import StreamDecision
+from svmv_cli.media.info import MediaInfo, Span
+from svmv_cli.media.opening import open_source, packets_of
+from svmv_cli.media.sound import SoundRoute
+from svmv_cli.media.subtitles import SubtitleRoute
+from svmv_cli.timeline import Clock
+
+_STRAY = Fraction(10)  # s that packets of one moment may lie apart in the file
+_MICROSECONDS = 1_000_000
+
+# True of the old file only: written by its muxer, or counted in its frames.
+_STALE = frozenset(
+    {
+        "encoder",
+        "major_brand",
+        "minor_version",
+        "compatible_brands",
+        "duration",
+        "timecode",
+        "rotate",
+        "bps",
+        "number_of_frames",
+        "number_of_bytes",
+        "vendor_id",
+    }
+)
+
+
+class Route(Protocol):
+    """The way of one stream's packets to the output."""
+
+    def feed(self, packet: av.Packet[Stream]) -> Iterator[av.Packet[Stream]]:
+        """Packets for the output that a source packet brings forth."""
+        ...
+
+    def flush(self) -> Iterator[av.Packet[Stream]]:
+        """What is left at the end."""
+        ...
+
+
+class Passthrough:
+    """Reads the source a second time for its other streams; at most one packet is held.
+
+    Args:
+        out: the output, header not yet written; streams, chapters and metadata are added to it.
+        info: the source.
+        decisions: what happens to each other stream.
+        clock: source to output seconds.
+        clip: what is kept, s on the source's clock.
+
+    Attributes:
+        damaged: stretches of the source that could not be read.
+    """
+
+    def __init__(
+        self,
+        out: OutputContainer,
+        info: MediaInfo,
+        *,
+        decisions: tuple[StreamDecision, ...],
+        clock: Clock,
+        clip: Span,
+    ) -> None:
+        self.damaged = 0
+        self._out = out
+        self._clock = clock
+        self._clip = clip
+        self._source = open_source(info.path)
+        self._outputs: dict[int, Stream] = {}
+        self._routes: dict[int, Route] = {}
+        for decision in decisions:
+            if decision.action != "drop":
+                self._add(decision)
+        _carry_about(self._source, out, clock=clock, clip=clip)
+        self._packets = self._read()
+        self._next = next(self._packets, None)
+
+    def pump(self, until: Fraction) -> None:
+        """Mux everything that belongs before `until`, s on the output's clock."""
+        while self._next is not None and self._time(self._next) <= until:
+            self._mux(self._next)
+            self._next = next(self._packets, None)
+
+    def finish(self) -> None:
+        """Mux all that is left."""
+        while self._next is not None:
+            self._mux(self._next)
+            self._next = next(self._packets, None)
+        for index, route in self._routes.items():
+            for packet in route.flush():
+                self._send(packet, index)
+
+    def dress(self, stream: Stream, index: int) -> None:
+        """Give an output stream the language, title and flags of the source's stream `index`."""
+        source = self._source.streams[index]
+        stream.metadata.update(lasting(source.metadata))
+        stream.disposition = source.disposition
+
+    def close(self) -> None:
+        """Close the source; harmless when it is closed already."""
+        self._source.close()
+
+    def _add(self, decision: StreamDecision) -> None:
+        source = self._source.streams[decision.index]
+        if decision.encoder is None:
+            stream: Stream = self._out.add_stream_from_template(source, opaque=True)
+            route: Route = _CopyRoute(source, clock=self._clock, clip=self._clip)
+        elif isinstance(source, av.AudioStream):
+            sound = SoundRoute(self._out, source, encoder=decision.encoder, clock=self._clock, clip=self._clip)
+            stream, route = sound.stream, sound
+        elif isinstance(source, SubtitleStream):
+            words = SubtitleRoute(self._out, source, encoder=decision.encoder)
+            stream, route = words.stream, _WordsRoute(words, clock=self._clock, clip=self._clip)
+        else:
+            raise ValueError(f"cannot encode a stream of kind {source.type!r}")
+        self.dress(stream, decision.index)
+        if source.type != "attachment":  # written with the header; there are no packets
+            self._outputs[decision.index] = stream
+            self._routes[decision.index] = route
+
+    def _read(self) -> Iterator[av.Packet[Stream]]:
+        """Packets of the routed streams from a little before the clip to a little after it."""
+        if not self._routes:
+            return
+        start, stop = self._clip
+        if start is not None and start > _STRAY:
+            with suppress(av.FFmpegError):  # what cannot be searched is read from the beginning
+                self._source.seek(int((start - _STRAY) * _MICROSECONDS), backward=True)
+        streams = [self._source.streams[index] for index in self._routes]
+        for packet in packets_of(self._source, streams, damaged=self._count_damage):
+            if stop is not None and _source_time(packet) > stop + _STRAY:
+                return
+            yield packet
+
+    def _count_damage(self) -> None:
+        self.damaged += 1
+
+    def _time(self, packet: av.Packet[Stream]) -> Fraction:
+        return self._clock.to_output(_source_time(packet))
+
+    def _mux(self, packet: av.Packet[Stream]) -> None:
+        index = packet.stream.index
+        for made in self._routes[index].feed(packet):
+            self._send(made, index)
+
+    def _send(self, packet: av.Packet[Stream], index: int) -> None:
+        packet.stream = self._outputs[index]
+        self._out.mux(packet)
+
+
+class _CopyRoute:
+    """Packets as they are, at their new times."""
+
+    def __init__(self, source: Stream, *, clock: Clock, clip: Span) -> None:
+        self._clock = clock
+        self._clip = clip
+        self._still = bool(source.disposition & Disposition.attached_pic)
+        self._words = source.type == "subtitle"
+        self._waits_for_key = source.type == "video" and not self._still
+        self._last: int | None = None  # ticks, dts
+
+    def feed(self, packet: av.Packet[Stream]) -> Iterator[av.Packet[Stream]]:
+        if self._still:
+            packet.pts = packet.dts = 0
+            yield packet
+            return
+        if not place(packet, clock=self._clock, clip=self._clip, cut=self._words):
+            return
+        if self._waits_for_key and not packet.is_keyframe:
+            return
+        self._waits_for_key = False
+        self._keep_rising(packet)
+        yield packet
+
+    def flush(self) -> Iterator[av.Packet[Stream]]:
+        return iter(())
+
+    def _keep_rising(self, packet: av.Packet[Stream]) -> None:
+        """Muxers refuse dts that do not rise; rounding and careless sources make such."""
+        dts = packet.dts if packet.dts is not None else packet.pts or 0
+        if self._last is not None and dts <= self._last:
+            dts = self._last + 1
+        packet.dts = self._last = dts
+        if packet.pts is not None:
+            packet.pts = max(packet.pts, dts)
+
+
+class _WordsRoute:
+    """Subtitles in a new form at their new times."""
+
+    def __init__(self, words: SubtitleRoute, *, clock: Clock, clip: Span) -> None:
+        self._words = words
+        self._clock = clock
+        self._clip = clip
+
+    def feed(self, packet: av.Packet[Stream]) -> Iterator[av.Packet[Stream]]:
+        for converted in self._words.convert(packet):
+            if place(converted, clock=self._clock, clip=self._clip, cut=True):
+                yield converted
+
+    def flush(self) -> Iterator[av.Packet[Stream]]:
+        return iter(())
+
+
+def place(packet: av.Packet[Stream], *, clock: Clock, clip: Span, cut: bool) -> bool:
+    """Move a packet onto the output's clock; False if it lies outside the clip.
+
+    Args:
+        packet: with times on the source's clock; changed in place.
+        clock: source to output seconds.
+        clip: s on the source's clock.
+        cut: whether a packet that straddles an end of the clip is shortened to fit, as subtitles can be.
+    """
+    stamp = packet.pts if packet.pts is not None else packet.dts
+    if stamp is None:
+        return False
+    base = packet.time_base
+    begin, end = stamp * base, (stamp + (packet.duration or 0)) * base
+    start, stop = clip
+    if stop is not None and begin >= stop:
+        return False
+    if start is not None and begin < start and not (cut and end > start):
+        return False
+    if cut:
+        begin = max(begin, start) if start is not None else begin
+        end = min(end, stop) if stop is not None else end
+    delay = stamp - packet.dts if packet.dts is not None else 0
+    packet.pts = round(clock.to_output(begin) / base)
+    packet.dts = packet.pts - round(delay * clock.stretch)
+    packet.duration = round((end - begin) * clock.stretch / base)
+    return True
+
+
+def lasting(metadata: dict[str, str]) -> dict[str, str]:
+    """Tags that stay true of the output."""
+    return {
+        key: value
+        for key, value in metadata.items()
+        if key.lower() not in _STALE and not key.lower().startswith("_statistics")
+    }
+
+
+def _carry_about(source: InputContainer, out: OutputContainer, *, clock: Clock, clip: Span) -> None:
+    """File tags and chapters."""
+    out.metadata.update(lasting(source.metadata))
+    chapters = [moved for chapter in source.chapters() if (moved := _chapter(chapter, clock=clock, clip=clip))]
+    if chapters:
+        out.set_chapters(chapters)
+
+
+def _chapter(chapter: Chapter, *, clock: Clock, clip: Span) -> Chapter | None:
+    base = chapter["time_base"] or Fraction(1, _MICROSECONDS)
+    begin, end = chapter["start"] * base, chapter["end"] * base
+    start, stop = clip
+    begin = max(begin, start) if start is not None else begin
+    end = min(end, stop) if stop is not None else end
+    if begin >= end:
+        return None
+    return {
+        "id": chapter["id"],
+        "start": round(clock.to_output(begin) / base),
+        "end": round(clock.to_output(end) / base),
+        "time_base": base,
+        "metadata": chapter["metadata"],
+    }
+
+
+def _source_time(packet: av.Packet[Stream]) -> Fraction:
+    stamp = packet.dts if packet.dts is not None else packet.pts
+    return (stamp or 0) * packet.time_base

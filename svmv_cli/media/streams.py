@@ -1,0 +1,143 @@
+"""What becomes of the streams beside the picture, proven by muxing each on trial. Knows no picture."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from io import BytesIO
+from typing import Literal
+
+import av
+from av.container import InputContainer
+from av.stream import Stream
+from av.subtitles.stream import SubtitleStream
+
+from svmv_cli.media.containers import ContainerChoice
+from svmv_cli.media.decision import StreamDecision
+from svmv_cli.media.info import MediaInfo, StreamInfo
+from svmv_cli.media.opening import open_source, reason
+from svmv_cli.media.sound import SoundRoute
+from svmv_cli.media.subtitles import SubtitleRoute
+from svmv_cli.timeline import Clock
+
+SlowAudio = Literal["stretch", "drop"]
+
+_TRIAL_PACKETS = 4000  # enough to meet a first packet of every stream that is spread through the file
+_PLAIN_CLOCK = Clock(Fraction(0))
+
+
+def decide_streams(
+    info: MediaInfo, *, container: ContainerChoice, stretch: Fraction, slow_audio: SlowAudio
+) -> tuple[StreamDecision, ...]:
+    """Decide for every stream but the picture: copied if the container holds it, else encoded, else dropped.
+
+    Args:
+        info: the source.
+        container: the output's.
+        stretch: output seconds per source second; sound cannot be copied unless it is 1.
+        slow_audio: what to do with sound then.
+    """
+    if not info.others:
+        return ()
+    with open_source(info.path) as source:
+        first = _first_packets(source, {other.index for other in info.others})
+        trial = _Trial(source, container, first)
+        return tuple(_decide(other, trial=trial, stretch=stretch, slow_audio=slow_audio) for other in info.others)
+
+
+def _decide(other: StreamInfo, *, trial: "_Trial", stretch: Fraction, slow_audio: SlowAudio) -> StreamDecision:
+    if other.kind == "audio" and stretch != 1:
+        if slow_audio == "drop":
+            return _dropped(other, "slow motion without sound was asked for")
+        return _encoded(other, trial, f"slowed by {float(stretch):g}") or _dropped(other, "its sound cannot be decoded")
+    if why := _never_copied(other):
+        return _dropped(other, why)
+    failure = trial.copy_failure(other)
+    if failure is None:
+        return StreamDecision(other.index, other.kind, other.codec, "copy")
+    cannot = f"{trial.container.muxer} cannot hold {other.codec}"
+    return _encoded(other, trial, cannot) or _dropped(other, f"{cannot} ({failure})")
+
+
+def _never_copied(other: StreamInfo) -> str | None:
+    if other.kind != "data":
+        return None
+    if other.codec in {"bin_data", "unknown", "text"}:
+        return "a track only its own container understands; chapters are written anew"
+    if other.codec == "tmcd":
+        return "a timecode track counts frames of the old rate"
+    return None
+
+
+def _encoded(other: StreamInfo, trial: "_Trial", why: str) -> StreamDecision | None:
+    encoder = {"audio": trial.container.audio, "subtitle": trial.container.subtitle}.get(other.kind)
+    if encoder is None or not trial.encodes(other, encoder):
+        return None
+    return StreamDecision(other.index, other.kind, other.codec, "encode", encoder, why)
+
+
+def _dropped(other: StreamInfo, why: str) -> StreamDecision:
+    return StreamDecision(other.index, other.kind, other.codec, "drop", None, why)
+
+
+class _Trial:
+    """Writes one stream at a time into memory, to learn what the muxer says."""
+
+    def __init__(self, source: InputContainer, container: ContainerChoice, first: dict[int, av.Packet[Stream]]) -> None:
+        self.container = container
+        self._source = source
+        self._first = first
+
+    def copy_failure(self, other: StreamInfo) -> str | None:
+        """Why the container refuses the stream as it is; None when it takes it."""
+        template = self._source.streams[other.index]
+        try:
+            with av.open(BytesIO(), "w", format=self.container.muxer) as out:
+                copy = out.add_stream_from_template(template, opaque=True)
+                copy.disposition = template.disposition
+                out.start_encoding()
+                if packet := self._first.get(other.index):
+                    packet.stream = copy
+                    if packet.dts is None:
+                        packet.dts = packet.pts
+                    out.mux(packet)
+        except (av.FFmpegError, ValueError) as error:
+            return reason(error)
+        return None
+
+    def encodes(self, other: StreamInfo, encoder: str) -> bool:
+        """Whether the stream can be decoded and encoded anew for the container."""
+        template = self._source.streams[other.index]
+        if template.codec_context is None:
+            return False
+        try:
+            with av.open(BytesIO(), "w", format=self.container.muxer) as out:
+                if isinstance(template, av.AudioStream):
+                    SoundRoute(out, template, encoder=encoder, clock=_PLAIN_CLOCK, clip=(None, None))
+                elif isinstance(template, SubtitleStream) and template.codec_context.codec.text_sub:
+                    SubtitleRoute(out, template, encoder=encoder)
+                else:
+                    return False
+                out.start_encoding()
+        except (av.FFmpegError, ValueError):
+            return False
+        return True
+
+
+def _first_packets(source: InputContainer, wanted: set[int]) -> dict[int, av.Packet[Stream]]:
+    """The first packet of each wanted stream, as far as they come early."""
+    found: dict[int, av.Packet[Stream]] = {}
+    for packet in _some_packets(source, wanted):
+        found.setdefault(packet.stream.index, packet)
+        if len(found) == len(wanted):
+            break
+    return found
+
+
+def _some_packets(source: InputContainer, wanted: set[int]) -> Iterator[av.Packet[Stream]]:
+    packets = source.demux([source.streams[index] for index in sorted(wanted)])
+    for _ in range(_TRIAL_PACKETS):
+        try:
+            packet = next(packets)
+        except (StopIteration, av.FFmpegError):
+            return
+        if packet.size:
+            yield packet

@@ -1,0 +1,212 @@
+"""Frames into a finished file, joined by the source's other streams; all or nothing. Knows no models."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from math import lcm
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+from av.stream import Stream
+
+from svmv_cli.errors import OutputError
+from svmv_cli.media.containers import container_for
+from svmv_cli.media.encoders import add_video
+from svmv_cli.media.frame import Frame
+from svmv_cli.media.info import MediaInfo
+from svmv_cli.media.partfile import create_part, publish, telling_writes
+from svmv_cli.media.passthrough import Passthrough
+from svmv_cli.media.pictures import Converter, color_after, picture_of, working_format
+from svmv_cli.media.target import Target, picture_of_target
+
+_FINE = 90_000  # ticks/s below which a time base is multiplied up: offsets between streams are kept to it
+_FINEST = 10_000_000  # ticks/s; beyond it players' arithmetic overflows
+_MAX_NOMINAL = Fraction(240)  # frames/s; encoders that plan by the rate refuse more
+_VFR_PARTS = 24  # ticks per tick of the source: exact for 2, 3, 4, 6, 8, 12 and 24 frames per gap
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenInfo:
+    """What a finished file holds."""
+
+    frames: int
+    bytes: int
+    duration: Fraction  # s, first frame's beginning to last frame's end
+
+
+class VideoWriter:
+    """Encodes frames into `target.path`; a context manager that leaves nothing behind unless finished.
+
+    The file grows under a hidden name beside its place and is renamed by `finish`.
+
+    Args:
+        target: what to write.
+        info: the source whose other streams are joined.
+        overwrite: whether an existing file may be replaced.
+    """
+
+    def __init__(self, target: Target, info: MediaInfo, *, overwrite: bool = False) -> None:
+        self._target = target
+        self._info = info
+        self._overwrite = overwrite
+        self._part: Path | None = None
+        self._file: _OpenFile | None = None
+        self.frames = 0
+
+    def __enter__(self) -> Self:
+        if self._target.path.exists() and not self._overwrite:
+            raise OutputError(f"{self._target.path} exists already", hint="Use --overwrite to replace it.")
+        self._part = create_part(self._target.path)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.abort()
+
+    def write(self, frame: Frame) -> None:
+        """Encode a frame, and mux what the other streams have up to its time.
+
+        Args:
+            frame: its time is on the output's clock and later than that of the frame before.
+
+        Raises:
+            OutputError: the disk is full or the encoder fails.
+            ValueError: the writer is not open, or times do not rise.
+        """
+        if self._part is None:
+            raise ValueError("a VideoWriter is written to inside its `with`, before finish()")
+        with telling_writes(self._target.path):
+            if self._file is None:
+                self._file = _OpenFile(self._part, self._target, self._info, first=frame)
+            self._file.write(frame)
+        self.frames += 1
+
+    def finish(self) -> WrittenInfo:
+        """Encode what is left, join the rest of the other streams and give the file its name.
+
+        Raises:
+            OutputError: no frame was written, the disk is full, or the file appeared in the meantime.
+        """
+        return self._finish_as(self._target.path)
+
+    def keep_partial(self, path: Path) -> WrittenInfo:
+        """Finish what there is under another name, as for a source that broke in the middle.
+
+        Raises:
+            OutputError: as `finish`, of `path`.
+        """
+        return self._finish_as(path)
+
+    def abort(self) -> None:
+        """Throw away what was written; harmless after `finish`."""
+        if self._part is None:
+            return
+        part, self._part = self._part, None
+        _remove(part)  # before closing: without the file, no time is spent on moving its index to the front
+        if self._file is not None:
+            self._file.abandon()
+            self._file = None
+        _remove(part)
+
+    def _finish_as(self, path: Path) -> WrittenInfo:
+        if self._part is None or self._file is None:
+            raise OutputError(f"there was no frame to write to {path}")
+        with telling_writes(path):
+            duration = self._file.finish()
+        self._file = None
+        size = self._part.stat().st_size
+        publish(self._part, path, overwrite=self._overwrite)
+        self._part = None
+        return WrittenInfo(self.frames, size, duration)
+
+
+class _OpenFile:
+    """The part file while frames go in. Its first frame settles the time base."""
+
+    def __init__(self, part: Path, target: Target, info: MediaInfo, *, first: Frame) -> None:
+        self._time_base = _time_base(target.rate, info.video.time_base, first.time)
+        self._durations: dict[int, int] = {}  # ticks, by pts
+        self._first = round(first.time / self._time_base)
+        self._end = self._first  # ticks
+        self._last: int | None = None  # ticks, pts
+        self._format = target.pix_fmt
+        self._converter = _converter(target, info, frame=first)
+        options = dict(container_for(target.path).options)
+        self._out = av.open(part, "w", format=target.container, container_options=options)
+        try:
+            rate = target.rate or min(1 / (first.duration or Fraction(1, 30)), _MAX_NOMINAL)
+            picture = picture_of_target(target, rate=rate.limit_denominator(1001), time_base=self._time_base)
+            self._stream = add_video(self._out, target.encoder, picture=picture, options=target.options)
+            self._others = Passthrough(self._out, info, decisions=target.streams, clock=target.clock, clip=target.clip)
+            self._others.dress(self._stream, info.video.index)
+        except BaseException:
+            self._close_out()
+            raise
+
+    def write(self, frame: Frame) -> None:
+        pts = round(frame.time / self._time_base)
+        if self._last is not None and pts <= self._last:
+            raise ValueError(f"frame times must rise; got {frame.time} after {self._last * self._time_base}")
+        self._last = pts
+        self._end = max(round((frame.time + frame.duration) / self._time_base), pts + 1)
+        self._durations[pts] = self._end - pts
+        picture = picture_of(frame)
+        if frame.format.name != self._format:
+            picture = self._converter(picture)
+        picture.pts, picture.time_base = pts, self._time_base
+        self._mux(self._stream.encode(picture))
+        self._others.pump(frame.time)
+
+    def finish(self) -> Fraction:
+        """Flush, close, and tell how long the picture lasts, s."""
+        self._mux(self._stream.encode(None))
+        self._others.finish()
+        self._others.close()
+        self._out.close()
+        return (self._end - self._first) * self._time_base
+
+    def abandon(self) -> None:
+        """Close what is open."""
+        self._others.close()
+        self._close_out()
+
+    def _close_out(self) -> None:
+        # The file is thrown away: that it cannot be completed is no matter.
+        with suppress(OSError, av.FFmpegError):
+            self._out.close()
+
+    def _mux(self, packets: Sequence[av.Packet[Stream]]) -> None:
+        for packet in packets:
+            if packet.pts is not None:
+                # Encoders leave the duration out; without it the last picture has no length.
+                packet.duration = self._durations.pop(packet.pts, packet.duration or 0)
+            self._out.mux(packet)
+
+
+def _time_base(rate: Fraction | None, source: Fraction, first: Fraction) -> Fraction:
+    """Seconds per tick in which the frames of a rate, or parts of the source's ticks, and the start are whole."""
+    ticks = rate.numerator if rate is not None else source.denominator * _VFR_PARTS
+    if ticks > _FINEST:
+        ticks = min(source.denominator, _FINEST)
+    exact = lcm(ticks, first.denominator)
+    ticks = exact if exact <= _FINEST else ticks
+    return Fraction(1, ticks * max(1, -(-_FINE // ticks)))
+
+
+def _converter(target: Target, info: MediaInfo, *, frame: Frame) -> Converter:
+    decoded = working_format(info.video.pix_fmt)
+    given = color_after(info.video.color, source=decoded, target=frame.format)
+    return Converter(source=given, target=target.color, pixel_format=target.pix_fmt)
+
+
+def _remove(part: Path) -> None:
+    # Windows refuses while the file is open; it is tried again once it is closed.
+    with suppress(OSError):
+        part.unlink(missing_ok=True)
