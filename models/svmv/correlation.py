@@ -48,8 +48,8 @@ def correlate(a: Tensor, b: Tensor, flow: Tensor, *, radius: int, backend: Backe
 def corners(flow: Tensor, radius: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Whole and fractional part of p + flow(p): left, top, and the fractions to their right and below.
 
-    Far outside everything reads zero, so positions are clamped to where no window touches the picture, and NaN
-    is sent there, which keeps the integer conversion defined.
+    Far outside everything reads zero, so positions are clamped to where no window touches the picture (NaN is
+    sent there too), which keeps the integer conversion defined.
 
     Returns:
         Four (B, H, W) float32 tensors, px.

@@ -42,7 +42,7 @@ def _last(x: Tensor) -> Tensor:
 
 @njit(inline="always")
 def _corner(position, size, side):  # type: ignore[no-untyped-def]
-    """Integer part and fraction of a position, clamped (NaN too) so far outside that every read there is zero."""
+    """Integer part and fraction of a position, clamped (NaN too) to where every read gives zero."""
     position = position if position > -side - 1 else np.float32(-side - 1)
     position = min(np.float32(position), np.float32(size + side))
     whole = int(np.floor(position))

@@ -68,8 +68,8 @@ def splat_torch(values: Tensor, offsets: Tensor, weights: Tensor) -> tuple[Tenso
             inside = near & (cx >= 0) & (cx < W) & (cy >= 0) & (cy < H)
             share = torch.where(inside, share, 0)
             index = batch + cy.clamp(0, H - 1).long() * W + cx.clamp(0, W - 1).long()
-            added = share.unsqueeze(2) * carried.unsqueeze(1)  # (B, M, C+1, H, W)
-            out = out.index_add(0, index.reshape(-1), added.permute(0, 1, 3, 4, 2).reshape(B * M * H * W, C + 1))
+            added = (share.unsqueeze(2) * carried.unsqueeze(1)).permute(0, 1, 3, 4, 2)  # (B, M, H, W, C+1)
+            out = out.index_add(0, index.flatten(), added.reshape(B * M * H * W, C + 1))
     grid = out.view(B, H, W, C + 1).permute(0, 3, 1, 2)
     return grid[:, :C], grid[:, C:]
 
