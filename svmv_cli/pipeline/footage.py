@@ -1,0 +1,74 @@
+"""Videos as training clips: decoded, cut into shots, repeats and stills left out, scaled down. Knows no torch."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from svmv_cli.errors import InputError
+from svmv_cli.media.frame import Frame
+from svmv_cli.media.probe import probe
+from svmv_cli.media.reader import VideoReader
+from svmv_cli.pipeline.report import Tally
+from svmv_cli.pipeline.shots import ShotSettings, look
+
+Packed = npt.NDArray[np.uint8]  # (H·3/2, W), planar 4:2:0
+
+SHORTEST = 7  # frames: a window with one frame dropped between neighbours
+LONGEST = 96  # frames per clip: a long shot becomes several, so that sampling over clips stays even
+_SHORT_SIDE = 320  # px: larger pictures are averaged down to about this, where motion of training size is found
+_STILL = 0.4  # mean luma change between neighbours, code values: below it there is nothing to learn
+
+
+def training_clips(
+    videos: list[Path], *, note: Callable[[str], None]
+) -> Iterator[tuple[str, str, npt.NDArray[np.uint8]]]:
+    """(name, source, frames (N, H·3/2, W)) for each usable shot; a file that cannot be read is noted and skipped."""
+    for path in videos:
+        try:
+            for number, clip in enumerate(_shots(path)):
+                yield f"{path.stem}_{number:04}", path.name, clip
+        except InputError as error:
+            note(f"{path.name} is left out: {error.message}")
+
+
+def _shots(path: Path) -> Iterator[npt.NDArray[np.uint8]]:
+    info = probe(path)
+    tally = Tally()
+    shot: list[Packed] = []
+    with VideoReader(info, pix_fmt="yuv420p") as reader:
+        for seen in look(reader, settings=ShotSettings(), tally=tally):
+            if seen.cut or len(shot) == LONGEST:
+                yield from _usable(shot)
+                shot = []
+            if seen.role == "picture":
+                shot.append(_packed(seen.frame))
+            else:  # a repeat breaks the even spacing that a training window needs
+                yield from _usable(shot)
+                shot = []
+    yield from _usable(shot)
+
+
+def _usable(shot: list[Packed]) -> Iterator[npt.NDArray[np.uint8]]:
+    if len(shot) < SHORTEST:
+        return
+    clip = np.stack(shot)
+    thin = clip[:, : clip.shape[1] * 2 // 3 : 4, ::4].astype(np.int16)
+    if np.abs(np.diff(thin, axis=0)).mean() >= _STILL:
+        yield clip
+
+
+def _packed(frame: Frame) -> Packed:
+    """A yuv420p frame, averaged down by a whole factor, sides cut to even, planes stacked as FFmpeg lays them out."""
+    factor = max(1, min(frame.width, frame.height) // _SHORT_SIDE)
+    luma, u, v = (_shrink(plane, factor) for plane in frame.planes)
+    height, width = luma.shape[0] // 2 * 2, luma.shape[1] // 2 * 2
+    chroma = [plane[: height // 2, : width // 2].ravel() for plane in (u, v)]
+    return np.concatenate([luma[:height, :width].ravel(), *chroma]).reshape(height * 3 // 2, width)
+
+
+def _shrink(plane: npt.NDArray[np.generic], factor: int) -> npt.NDArray[np.uint8]:
+    rows, columns = plane.shape[0] // factor, plane.shape[1] // factor
+    cells = plane[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor)
+    return np.asarray(cells.mean(axis=(1, 3), dtype=np.float32).round(), np.uint8)
