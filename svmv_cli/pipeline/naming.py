@@ -1,4 +1,4 @@
-"""What outputs are called, which files are inputs, and when a path must be refused. Knows nothing of video."""
+"""What outputs are called, which paths are inputs, and which are refused. Opens no file."""
 
 import os
 import re
@@ -8,12 +8,13 @@ from fractions import Fraction
 from pathlib import Path
 
 from svmv_cli.errors import InputError, OutputError, UsageError
+from svmv_cli.media.containers import CONTAINERS
 from svmv_cli.pipeline.request import Request
 
 VIDEO_SUFFIXES = frozenset(
-    ".3gp .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob .webm .wmv .y4m".split()
+    {".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf"}
+    | {".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"}
 )
-WRITTEN_SUFFIXES = frozenset(".m4v .mkv .mov .mp4 .webm".split())  # an input's container that outputs keep
 FALLBACK_SUFFIX = ".mkv"  # holds any stream
 _OWN = re.compile(r"(?P<source>.+)_(?:slow\d+x|\d+x|\d+(?:\.\d+)?fps)$")
 _DIGITS = re.compile(r"(\d+)")
@@ -100,7 +101,7 @@ def output_path(request: Request, *, suffix: str | None = None) -> Path:
     if request.output is not None:
         return request.output
     own = request.source.suffix.lower()
-    suffix = suffix or (own if own in WRITTEN_SUFFIXES else FALLBACK_SUFFIX)
+    suffix = suffix or (own if own in CONTAINERS else FALLBACK_SUFFIX)
     folder = request.output_dir or request.source.parent
     return folder / f"{request.source.stem}_{_label(request)}{suffix}"
 
@@ -117,8 +118,14 @@ def _short(rate: Fraction) -> str:
     return f"{float(rate):.3f}".rstrip("0").rstrip(".")
 
 
-def check_output(path: Path, *, source: Path, overwrite: bool) -> None:
+def check_output(path: Path, *, source: Path, overwrite: bool, make_folder: bool) -> None:
     """Refuse what must not be written to.
+
+    Args:
+        path: of the output.
+        source: of the input.
+        overwrite: an existing file may be replaced.
+        make_folder: the folder will be made if it is not there.
 
     Raises:
         OutputError: the path is the source itself (by any name or link), exists, or cannot be written.
@@ -132,8 +139,10 @@ def check_output(path: Path, *, source: Path, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already", hint="Replace it with -y, or give another name with -o.")
     folder = path.parent
+    while make_folder and not folder.exists() and folder.parent != folder:
+        folder = folder.parent
     if not folder.is_dir():
-        raise OutputError(f"the folder {folder} does not exist", hint="Make it first.")
+        raise OutputError(f"there is no folder {folder}", hint="Make it first.")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(f"the folder {folder} cannot be written to")
 

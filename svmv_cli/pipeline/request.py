@@ -40,7 +40,7 @@ class Request:
     slow_audio: Literal["stretch", "drop"] = "stretch"
     start: Moment | None = None
     end: Moment | None = None
-    codec: str = "auto"
+    codec: str | None = None  # None: the container's default
     encoder: Literal["auto", "cpu", "nvenc"] = "auto"
     crf: int | None = None
     preset: str | None = None

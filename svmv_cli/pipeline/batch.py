@@ -1,0 +1,175 @@
+"""One or many files, one after the other: what fails is reported and does not stop the rest. Prints nothing."""
+
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from svmv_cli.errors import ExitCode, OutputError, SvmvError
+from svmv_cli.media.info import ColorInfo, MediaInfo
+from svmv_cli.media.pictures import working_format
+from svmv_cli.media.probe import probe
+from svmv_cli.pipeline.failures import explained
+from svmv_cli.pipeline.plan import Plan, check_request, make_plan
+from svmv_cli.pipeline.report import Progress, Report
+from svmv_cli.pipeline.request import Request
+from svmv_cli.pipeline.run import run
+from svmv_cli.pipeline.windows import Interpolator
+
+
+class MakeInterpolator(Protocol):
+    """Makes an interpolator for pictures of one kind; `interpolate.make_interpolator` is one."""
+
+    def __call__(
+        self, *, model: str, device: str, precision: str, color: ColorInfo, width: int, height: int, pix_fmt: str
+    ) -> Interpolator:
+        """The interpolator; see `interpolate.make_interpolator`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one file: a report, an error, or, in a dry run, a plan."""
+
+    source: Path
+    plan: Plan | None = None
+    report: Report | None = None
+    error: SvmvError | None = None
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The code this file alone would end the process with."""
+        if self.error is not None:
+            return self.error.exit_code
+        if self.report is not None and self.report.status == "damaged":
+            return ExitCode.DAMAGED
+        return ExitCode.OK
+
+
+class Workshop:
+    """Keeps the last interpolator for the next file, if that has pictures of the same kind. Closed by `with`."""
+
+    def __init__(self, make: MakeInterpolator) -> None:
+        self._make = make
+        self._kind: tuple[object, ...] | None = None
+        self._interpolator: Interpolator | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the device's memory."""
+        if self._interpolator is not None:
+            self._interpolator.close()
+        self._interpolator = self._kind = None
+
+    def interpolator_for(self, plan: Plan) -> Interpolator:
+        """The interpolator that fits a plan's pictures."""
+        target = plan.target
+        pix_fmt = working_format(target.pix_fmt).name
+        kind = (plan.model, plan.device, plan.precision, target.color, target.width, target.height, pix_fmt)
+        if self._interpolator is None or kind != self._kind:
+            self.close()
+            self._interpolator = self._make(
+                model=plan.model,
+                device=plan.device,
+                precision=plan.precision,
+                color=target.color,
+                width=target.width,
+                height=target.height,
+                pix_fmt=pix_fmt,
+            )
+            self._kind = kind
+        return self._interpolator
+
+
+def load_interpolator(
+    *, model: str, device: str, precision: str, color: ColorInfo, width: int, height: int, pix_fmt: str
+) -> Interpolator:
+    """The real `MakeInterpolator`. Loads torch, seconds long, and so not before a file has been planned."""
+    from svmv_cli.pipeline.interpolate import make_interpolator
+
+    return make_interpolator(
+        model=model,
+        device=device,
+        precision=precision,
+        color=color,
+        width=width,
+        height=height,
+        pix_fmt=pix_fmt,
+    )
+
+
+def plan_all(requests: Iterable[Request], *, debug: bool = False) -> list[Outcome]:
+    """Plan every file and do nothing.
+
+    Args:
+        requests: one per file.
+        debug: let unforeseen errors through, with their traceback.
+    """
+    return [_attempt(request, None, progress=None, taken=set(), debug=debug) for request in requests]
+
+
+def run_all(
+    requests: Sequence[Request], *, make: MakeInterpolator, progress: Progress, debug: bool = False
+) -> Generator[Outcome]:
+    """Upsample every file, in order, and tell of each as it is done.
+
+    Args:
+        requests: one per file.
+        make: makes the interpolator when the first file has been planned.
+        progress: watches each run.
+        debug: let unforeseen errors through, with their traceback.
+    """
+    taken: set[Path] = set()
+    with Workshop(make) as workshop:
+        for request in requests:
+            yield _attempt(request, workshop, progress=progress, taken=taken, debug=debug)
+
+
+def exit_code(outcomes: Sequence[Outcome]) -> ExitCode:
+    """A single file's own code; of several, whether all went well."""
+    if len(outcomes) == 1:
+        return outcomes[0].exit_code
+    return ExitCode.SOME_FAILED if any(one.exit_code for one in outcomes) else ExitCode.OK
+
+
+def _attempt(
+    request: Request, workshop: Workshop | None, *, progress: Progress | None, taken: set[Path], debug: bool
+) -> Outcome:
+    plan: Plan | None = None
+    try:
+        with explained(debug=debug):
+            check_request(request)
+            info = probe(request.source)
+            plan = make_plan(request, info)
+            _check_untaken(plan, taken)
+            if workshop is None or progress is None:
+                return Outcome(request.source, plan)
+            return Outcome(request.source, plan, _run(plan, info, workshop=workshop, progress=progress))
+    except SvmvError as error:
+        return Outcome(request.source, plan, error=error)
+
+
+def _check_untaken(plan: Plan, taken: set[Path]) -> None:
+    """Refuse to make two outputs of one name, which -y would otherwise allow."""
+    path = plan.target.path.resolve()
+    if path in taken:
+        raise OutputError(f"{path} was already made from another input", hint="Run the two apart, with -o.")
+    taken.add(path)
+
+
+def _run(plan: Plan, info: MediaInfo, *, workshop: Workshop, progress: Progress) -> Report:
+    progress.start(name=plan.target.path.name, frames=plan.frames_out, seconds=plan.duration)
+    try:
+        for note in plan.notes:
+            progress.note(note)
+        return run(plan, info=info, interpolator=workshop.interpolator_for(plan), progress=progress)
+    finally:
+        progress.stop()

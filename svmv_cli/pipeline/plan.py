@@ -1,0 +1,215 @@
+"""Every decision about one file, made before the first frame. Decodes nothing and writes nothing."""
+
+import shutil
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+from svmv_cli.errors import DamagedError, InputError, OutputError
+from svmv_cli.media.info import MediaInfo, Span
+from svmv_cli.media.target import Target, choose_target
+from svmv_cli.pipeline import naming
+from svmv_cli.pipeline.extent import Extent, earliest, find_extent, missing_frames
+from svmv_cli.pipeline.request import Request
+from svmv_cli.pipeline.shots import ShotSettings
+from svmv_cli.timeline import Clock, Grid, Phases
+
+_DEFAULT_FACTOR = 2
+_CHEAPER = 0.4  # an in-between costs about this share of a source frame's bits
+# Bits per pixel of a source frame at our default quality; rough, for the disk estimate only.
+_BITS = {"h264": 0.14, "hevc": 0.10, "av1": 0.08, "vp9": 0.10, "prores": 2.5, "ffv1": 6.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be done to one file."""
+
+    source: Path
+    source_size: int  # bytes
+    mode: Literal["factor", "fps", "slow"]
+    source_rate: Fraction | None  # frames/s it keeps; None means a variable rate
+    first: Fraction  # s, source clock: the first picture
+    tail: Fraction  # s, source time: how long the last picture is shown
+    clip: Span  # s, source clock, half-open
+    timing: Grid | Phases
+    target: Target
+    shots: ShotSettings
+    frames_in: int
+    frames_out: int
+    duration: Fraction  # s, of the output's picture
+    missing: int  # frames that the header promises and the file does not hold
+    estimated_bytes: int
+    model: str
+    device: str
+    precision: str
+    batch: int | None
+    overwrite: bool
+    keep_partial: bool
+    notes: tuple[str, ...]  # for the user
+
+
+def check_request(request: Request) -> None:
+    """Refuse an output that must not be written, before the input is even opened.
+
+    Raises:
+        InputError: the input is not there.
+        OutputError: the output is the input, exists, or lies where nothing can be written.
+    """
+    if not request.source.exists():
+        raise InputError(f"{request.source} does not exist", hint="Check the name.")
+    _check_path(request, naming.output_path(request))
+
+
+def make_plan(request: Request, info: MediaInfo) -> Plan:
+    """Decide everything about one file.
+
+    Raises:
+        UsageError: the options do not fit the file.
+        OutputError: the output must not or cannot be written, or the disk has no room for it.
+        UnsupportedError: the container cannot hold what was asked for.
+        DamagedError: the file holds fewer frames than its header promises, and that was not allowed.
+    """
+    extent = find_extent(request, info)
+    timing, stretch = _timing(request, extent)
+    missing = missing_frames(info, extent)
+    if missing and not request.keep_partial:
+        held = len(info.video.packet_times)
+        raise DamagedError(
+            f"{info.path} is cut off: it holds {held} of {held + missing} frames",
+            hint="--keep-partial upsamples what is there.",
+        )
+    clock = Clock(_origin(info, extent), Fraction(stretch))
+    rate = timing.rate / stretch if isinstance(timing, Grid) else None
+    target, notes = _choose_target(request, info, rate=rate, clock=clock, clip=extent.clip)
+    frames = _frames_out(timing, extent)
+    plan = Plan(
+        source=info.path,
+        source_size=info.size,
+        mode="fps" if request.fps else "slow" if request.slow else "factor",
+        source_rate=extent.rate,
+        first=extent.first,
+        tail=extent.tail,
+        clip=extent.clip,
+        timing=timing,
+        target=target,
+        shots=request.shots,
+        frames_in=extent.frames,
+        frames_out=frames,
+        duration=(extent.end - extent.first) * stretch,
+        missing=missing,
+        estimated_bytes=_estimate(info, target, frames_in=extent.frames, frames_out=frames),
+        model=request.model,
+        device=request.device,
+        precision=request.precision,
+        batch=request.batch,
+        overwrite=request.overwrite,
+        keep_partial=request.keep_partial,
+        notes=(*notes, *target.notes, *_warnings(info)),
+    )
+    _check_room(plan)
+    return plan
+
+
+def _origin(info: MediaInfo, extent: Extent) -> Fraction:
+    """The source time that becomes 0: one for all streams, so that sound stays where it was."""
+    start = extent.clip[0]
+    return earliest(info) if start is None else start
+
+
+def _timing(request: Request, extent: Extent) -> tuple[Grid | Phases, int]:
+    """The rule that places frames, and by how much time is stretched."""
+    if request.fps is not None:
+        return Grid(extent.first, request.fps), 1
+    factor = request.slow or request.factor or _DEFAULT_FACTOR
+    stretch = request.slow or 1
+    return (Grid(extent.first, extent.rate * factor) if extent.rate else Phases(factor)), stretch
+
+
+def _frames_out(timing: Grid | Phases, extent: Extent) -> int:
+    if isinstance(timing, Grid):
+        return timing.count(extent.first, extent.end)
+    return extent.frames * timing.factor
+
+
+def _choose_target(
+    request: Request, info: MediaInfo, *, rate: Fraction | None, clock: Clock, clip: Span
+) -> tuple[Target, tuple[str, ...]]:
+    """The target under the asked-for name, or under the default name in a container that holds everything."""
+
+    def choose(path: Path) -> Target | OutputError:
+        _check_path(request, path)
+        try:
+            return choose_target(
+                info,
+                path=path,
+                codec=request.codec,
+                encoder=request.encoder,
+                crf=request.crf,
+                preset=request.preset,
+                pix_fmt=request.pix_fmt,
+                rate=rate,
+                clock=clock,
+                clip=clip,
+                slow_audio=request.slow_audio,
+            )
+        except OutputError as error:
+            return error
+
+    path = naming.output_path(request)
+    own = choose(path)
+    fallback = naming.output_path(request, suffix=naming.FALLBACK_SUFFIX)
+    if path != fallback and (isinstance(own, OutputError) or _dropped(own)):
+        wider = choose(fallback)
+        if isinstance(wider, Target) and (isinstance(own, OutputError) or _dropped(wider) < _dropped(own)):
+            return wider, (f"the output is {fallback.suffix}: {path.suffix} cannot hold all of it",)
+    if isinstance(own, OutputError):
+        raise own
+    suffix = request.source.suffix.lower()
+    if request.output is None and path.suffix != suffix:
+        return own, (f"the output is {path.suffix}: {suffix or 'such'} files are not written",)
+    return own, ()
+
+
+def _dropped(target: Target) -> int:
+    return sum(stream.action == "drop" for stream in target.streams)
+
+
+def _check_path(request: Request, path: Path) -> None:
+    naming.check_output(
+        path,
+        source=request.source,
+        overwrite=request.overwrite,
+        make_folder=request.output_dir is not None,
+    )
+
+
+def _warnings(info: MediaInfo) -> tuple[str, ...]:
+    if info.video.interlaced:
+        return ("the source is interlaced: its fields will comb; deinterlace it first",)
+    return ()
+
+
+def _estimate(info: MediaInfo, target: Target, *, frames_in: int, frames_out: int) -> int:
+    """Bytes the output may take: the picture by size and codec, the rest as large as the source's."""
+    bits = _BITS.get(target.codec, max(_BITS.values()))
+    whole = frames_in + max(0, frames_out - frames_in) * _CHEAPER
+    picture = target.width * target.height * bits * whole / 8
+    rate = info.video.bit_rate
+    length = info.duration_claimed or info.video.duration_claimed
+    rest = max(0, info.size - int(rate * length / 8)) if rate and length else info.size // 10
+    return int(picture) + rest
+
+
+def _check_room(plan: Plan) -> None:
+    """Refuse when not even half the estimate fits: it is rough, and a wrong refusal costs the user a run."""
+    folder = plan.target.path.parent
+    while not folder.exists() and folder.parent != folder:
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    needed = plan.estimated_bytes
+    if free < needed // 2:
+        raise OutputError(
+            f"no room in {folder}: about {needed / 1e9:.1f} GB needed, {free / 1e9:.1f} GB free",
+            hint="Make room, write elsewhere with -o, or raise --crf.",
+        )

@@ -1,0 +1,152 @@
+"""A Plan carried out: decode, see, window, interpolate, encode, check what came of it. Decides nothing."""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+
+from svmv_cli.errors import DamagedError, OutputError
+from svmv_cli.media.frame import Frame
+from svmv_cli.media.info import MediaInfo
+from svmv_cli.media.pictures import working_format
+from svmv_cli.media.reader import VideoReader
+from svmv_cli.media.verify import measure
+from svmv_cli.media.writer import VideoWriter, WrittenInfo
+from svmv_cli.pipeline.plan import Plan
+from svmv_cli.pipeline.prefetch import prefetch
+from svmv_cli.pipeline.report import Progress, Report, Tally
+from svmv_cli.pipeline.shots import look
+from svmv_cli.pipeline.windows import Interpolator, gaps, upsample
+from svmv_cli.timeline import Grid
+
+_DEPTH = 8  # frames each thread runs ahead
+_DEVICE_BATCH = 4  # windows per call on a GPU; the CPU takes them one by one
+_LOST_UNSEEN = 200  # one picture in so many may fail to come without any other sign of damage
+
+
+def run(plan: Plan, *, info: MediaInfo, interpolator: Interpolator, progress: Progress) -> Report:
+    """Make the output file.
+
+    Args:
+        plan: what to do.
+        info: the source, as probed for the plan.
+        interpolator: makes the new pictures.
+        progress: is told of every frame written.
+
+    Raises:
+        DamagedError: the source yielded less than it declared, and that was not allowed; no file is left.
+        OutputError: the file could not be written, or is not what was planned.
+        DeviceError: the device failed or ran out of memory.
+    """
+    began = time.perf_counter()
+    tally = Tally()
+    batch = plan.batch or (1 if interpolator.device == "cpu" else _DEVICE_BATCH)
+    start, stop = plan.clip
+    plan.target.path.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        VideoReader(info, pix_fmt=working_format(plan.target.pix_fmt).name, start=start, stop=stop) as reader,
+        prefetch(reader, _DEPTH, name="decode") as decoded,
+        prefetch(_stages(decoded, plan, interpolator, batch=batch, tally=tally), _DEPTH, name="make") as made,
+        VideoWriter(plan.target, info, overwrite=plan.overwrite) as writer,
+    ):
+        for frame in made:
+            _check_unbroken(plan, reader)
+            writer.write(frame)
+            progress.advance(1)
+        whole = _check_whole(plan, reader)
+        written = writer.finish()
+    _verify(plan, written, whole=whole)
+    seconds = time.perf_counter() - began
+    return Report(
+        status="ok" if whole else "damaged",
+        source=plan.source,
+        output=plan.target.path,
+        frames_in=reader.decoded,
+        frames_out=written.frames,
+        frames_made=tally.made,
+        frames_held=tally.held,
+        duplicates=tally.duplicates,
+        late=tally.late + reader.dropped,
+        damaged=reader.damaged,
+        cuts=tuple(plan.target.clock.to_output(cut) for cut in tally.cuts),
+        duration=written.duration,
+        rate=plan.target.rate,
+        seconds=round(seconds, 3),
+        fps=round(written.frames / seconds, 3),
+        bytes=written.bytes,
+        model=interpolator.name,
+        device=interpolator.device,
+        precision=interpolator.precision,
+        encoder=plan.target.encoder,
+        pix_fmt=plan.target.pix_fmt,
+        streams=plan.target.streams,
+        notes=plan.notes,
+    )
+
+
+def _stages(
+    decoded: Iterable[Frame], plan: Plan, interpolator: Interpolator, *, batch: int, tally: Tally
+) -> Iterator[Frame]:
+    """From decoded frames to the output's."""
+    placed = _placed(decoded, plan, tally)
+    seen = look(placed, settings=plan.shots, tally=tally)
+    between = gaps(seen, plan.timing, tail=plan.tail)
+    return upsample(between, interpolator, batch=batch, clock=plan.target.clock, tally=tally)
+
+
+def _placed(frames: Iterable[Frame], plan: Plan, tally: Tally) -> Iterator[Frame]:
+    """Frames of a constant rate at their exact places; what is no later than the one before is left out."""
+    grid = Grid(plan.first, plan.source_rate) if plan.source_rate else None
+    latest: Fraction | None = None
+    for frame in frames:
+        moved = frame if grid is None else replace(frame, time=grid.nearest(frame.time))
+        if latest is not None and moved.time <= latest:
+            tally.late += 1
+            continue
+        latest = moved.time
+        yield moved
+
+
+def _check_unbroken(plan: Plan, reader: VideoReader) -> None:
+    """Stop at the first damage rather than after hours, unless a damaged result is welcome."""
+    if reader.damaged and not plan.keep_partial:
+        raise _damaged(plan, reader)
+
+
+def _check_whole(plan: Plan, reader: VideoReader) -> bool:
+    """Whether all frames came; raises if they did not and must."""
+    lost = plan.frames_in - reader.decoded - reader.dropped
+    tolerated = max(1, plan.frames_in // _LOST_UNSEEN)
+    if not reader.decoded:
+        raise DamagedError(f"no frame of {plan.source} could be decoded")
+    if lost <= tolerated and not reader.damaged and not plan.missing:
+        return True
+    if not plan.keep_partial:
+        raise _damaged(plan, reader)
+    return False
+
+
+def _damaged(plan: Plan, reader: VideoReader) -> DamagedError:
+    declared = plan.frames_in + plan.missing
+    broken = f", {reader.damaged} broken packets" if reader.damaged else ""
+    return DamagedError(
+        f"{plan.source} is damaged: decoded {reader.decoded} of {declared} frames{broken}",
+        hint="--keep-partial keeps what can be made of it.",
+    )
+
+
+def _verify(plan: Plan, written: WrittenInfo, *, whole: bool) -> None:
+    """Read the output back. A file that is not what was planned does not keep its name."""
+    found = measure(plan.target.path)
+    planned = plan.frames_out if whole else written.frames
+    step = plan.duration / plan.frames_out
+    off = abs(found.duration - plan.duration) if whole else Fraction(0)
+    if found.frames == written.frames == planned and off <= step:
+        return
+    aside = plan.target.path.with_name(f"{plan.target.path.name}.unverified")
+    plan.target.path.replace(aside)
+    raise OutputError(
+        f"the output holds {found.frames} frames in {float(found.duration):.3f} s, "
+        f"planned were {planned} in {float(plan.duration):.3f} s",
+        hint=f"It was set aside as {aside}. Please report this.",
+    )

@@ -1,0 +1,47 @@
+"""Ctrl-C and SIGTERM as an exception in the main thread, so that every `with` cleans up. Knows no work."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from svmv_cli.errors import ExitCode
+
+_CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+
+
+class Interrupted(KeyboardInterrupt):
+    """The user or the system asked the process to stop."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signal.Signals(signum).name)
+        self.exit_code = _CODES[signal.Signals(signum)]
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Raise `Interrupted` in the main thread at the first signal; end the process at the second.
+
+    Outside the main thread, where signals cannot be handled, it does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    count = 0
+
+    def handle(signum: int, _frame: FrameType | None) -> None:
+        nonlocal count
+        count += 1
+        if count > 1:
+            # The clean way out is taking too long for the user. A part file may stay behind.
+            os._exit(_CODES[signal.Signals(signum)])
+        raise Interrupted(signum)
+
+    before = {signum: signal.signal(signum, handle) for signum in _CODES}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)

@@ -1,0 +1,204 @@
+"""How the command talks: plans, summaries and errors on stderr, data on stdout. Knows no video."""
+
+import json
+import sys
+import traceback
+from collections.abc import Sequence
+from fractions import Fraction
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from svmv_cli.errors import SvmvError
+from svmv_cli.media.info import MediaInfo
+from svmv_cli.media.target import Target
+from svmv_cli.pipeline.batch import Outcome
+from svmv_cli.pipeline.inventory import Inventory
+from svmv_cli.pipeline.plan import Plan
+from svmv_cli.pipeline.records import Json, to_json
+from svmv_cli.pipeline.report import Report
+
+
+def stderr() -> Console:
+    """A console for talk; made anew each time, so that it follows a redirected stderr."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def _stdout() -> Console:
+    return Console(highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """One line of talk."""
+    stderr().print(escape(text))
+
+
+def print_error(error: SvmvError, *, source: str | None = None, debug: bool = False) -> None:
+    """One sentence and, where there is one, the remedy.
+
+    Args:
+        error: what went wrong.
+        source: the file it went wrong with, named unless the sentence does.
+        debug: print the traceback first.
+    """
+    if debug:
+        traceback.print_exception(error)
+    where = f"{source}: " if source and source not in error.message else ""
+    stderr().print(f"[red]svmv:[/red] {escape(where + error.message)}")
+    if error.hint:
+        stderr().print(f"      {escape(error.hint)}")
+
+
+def print_json(data: Json) -> None:
+    """The one object on stdout."""
+    print(json.dumps(data, ensure_ascii=False, indent=2), file=sys.stdout, flush=True)
+
+
+def clock(seconds: float) -> str:
+    """A duration as M:SS or H:MM:SS."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def print_plan(plan: Plan) -> None:
+    """What would be done, for --dry-run."""
+    table = Table.grid(padding=(0, 2))
+    target = plan.target
+    for name, text in (
+        ("input", f"{plan.source} ({_size(plan.source_size)})"),
+        ("output", str(target.path)),
+        ("frames", f"{plan.frames_in} in, {plan.frames_out} out"),
+        ("rate", f"{_rate(plan.source_rate)} in, {_rate(target.rate)} out"),
+        ("duration", f"{float(plan.duration):.3f} s"),
+        ("picture", f"{target.width}x{target.height} {target.pix_fmt}, {target.codec} by {target.encoder}"),
+        ("network", f"{plan.model} on {plan.device}, {plan.precision}"),
+        *(("stream", line) for line in _stream_lines(target)),
+        ("disk", f"about {_size(plan.estimated_bytes)}"),
+        *(("note", note) for note in plan.notes),
+    ):
+        table.add_row(name, escape(text))
+    stderr().print(table)
+
+
+def print_report(report: Report) -> None:
+    """One line of result, and one for all that was not ordinary."""
+    say(
+        f"{report.output}: {report.frames_in} frames became {report.frames_out} ({_rate(report.rate)}), "
+        f"{float(report.duration):.3f} s, {_size(report.bytes)}, in {clock(report.seconds)} on {report.device}"
+    )
+    counted = (
+        (len(report.cuts), "cuts, held"),
+        (report.duplicates, "repeated frames"),
+        (report.late, "frames out of order, left out"),
+        (report.damaged, "broken packets"),
+    )
+    extra = ", ".join(f"{count} {what}" for count, what in counted if count)
+    if extra:
+        say(f"      {extra}")
+    lost = [stream for stream in report.streams if stream.action == "drop"]
+    for stream in lost:
+        say(f"      not kept: {stream.kind} stream {stream.index} ({stream.codec}): {stream.reason}")
+    if report.status == "damaged":
+        stderr().print("[red]svmv:[/red] the input is damaged: the output holds only what could be made of it")
+
+
+def print_outcomes(outcomes: Sequence[Outcome]) -> None:
+    """A table of every file of a batch."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("input", "result", "frames", "output"):
+        table.add_column(column, overflow="fold")
+    for one in outcomes:
+        table.add_row(escape(one.source.name), *(escape(cell) for cell in _cells(one)))
+    stderr().print(table)
+
+
+def _cells(one: Outcome) -> tuple[str, str, str]:
+    if one.error is not None:
+        return "failed", "", one.error.message
+    if one.report is not None:
+        return one.report.status, str(one.report.frames_out), str(one.report.output)
+    if one.plan is not None:
+        return "planned", str(one.plan.frames_out), str(one.plan.target.path)
+    return "", "", ""
+
+
+def outcome_json(one: Outcome) -> Json:
+    """The object that --json prints for one file."""
+    if one.error is not None:
+        error: dict[str, Json] = {"message": one.error.message, "hint": one.error.hint}
+        base: dict[str, Json] = {"status": "failed", "source": str(one.source)}
+        return {**base, "exit_code": int(one.exit_code), "error": error}
+    record = to_json(one.report if one.report is not None else one.plan)
+    if not isinstance(record, dict):
+        raise TypeError("an outcome without error has a report or a plan")
+    return {"status": "planned", **record, "exit_code": int(one.exit_code)}
+
+
+def outcomes_json(outcomes: Sequence[Outcome], *, exit_code: int) -> Json:
+    """The one object that --json prints: of a single file its own, of several one with "files"."""
+    files = [outcome_json(one) for one in outcomes]
+    if len(files) == 1:
+        return files[0]
+    return {"status": "failed" if exit_code else "ok", "exit_code": exit_code, "files": files}
+
+
+def print_inventory(inventory: Inventory) -> None:
+    """`svmv info` without a file."""
+    table = Table.grid(padding=(0, 2))
+    versions = f"Python {inventory.python}, torch {inventory.torch}, PyAV {inventory.av}"
+    table.add_row("svmv", f"{inventory.version} ({versions})")
+    for device in inventory.devices:
+        memory = f", {_size(device.memory)}" if device.memory else ""
+        table.add_row("device", f"{device.name}: {escape(device.label)}{memory} ({', '.join(device.precisions)})")
+    for codec in inventory.codecs:
+        table.add_row("codec", f"{codec.name}: {', '.join(codec.encoders) or 'no encoder opens here'}")
+    table.add_row("model", inventory.model)
+    _stdout().print(table)
+    if inventory.model_card:
+        _stdout().print("\n" + inventory.model_card.strip(), markup=False)
+
+
+def print_media(plan: Plan, info: MediaInfo) -> None:
+    """`svmv info FILE`: what it carries and what upsampling would keep."""
+    video, target, rate = info.video, plan.target, plan.source_rate
+    table = Table.grid(padding=(0, 2))
+    table.add_row("file", escape(f"{info.path} ({info.format}, {_size(info.size)})"))
+    length = float((int(video.packet_times[-1]) - int(video.packet_times[0])) * video.time_base)
+    table.add_row("picture", f"{video.codec} {video.width}x{video.height} {video.pix_fmt}")
+    table.add_row("time", f"{len(video.packet_times)} frames over {length:.3f} s, {_rate(rate)}")
+    if video.rotation:
+        table.add_row("rotation", f"{video.rotation}°")
+    if info.chapters:
+        table.add_row("chapters", str(info.chapters))
+    for line in _stream_lines(target):
+        table.add_row("stream", escape(line))
+    for note in plan.notes:
+        table.add_row("note", escape(note))
+    _stdout().print(table)
+
+
+def _stream_lines(target: Target) -> list[str]:
+    words = {"copy": "kept", "encode": "converted", "drop": "not kept"}
+    lines = []
+    for stream in target.streams:
+        how = f" to {stream.encoder}" if stream.encoder else ""
+        why = f" ({stream.reason})" if stream.reason else ""
+        lines.append(f"{stream.index} {stream.kind} {stream.codec}: {words[stream.action]}{how}{why}")
+    return lines
+
+
+def _rate(rate: Fraction | None) -> str:
+    if rate is None:
+        return "variable rate"
+    return f"{float(rate):.3f}".rstrip("0").rstrip(".") + " fps"
+
+
+def _size(count: int) -> str:
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
