@@ -1,5 +1,7 @@
 """Opening a source and reading its packets, every failure told as one sentence. Knows no frames."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path

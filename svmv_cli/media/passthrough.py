@@ -1,13 +1,14 @@
 """Everything of the source but its picture, moved onto the output's clock and muxed as time goes."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import av
 from av.container import InputContainer, OutputContainer
-from av.container.core import Chapter
 from av.stream import Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 
@@ -18,8 +19,15 @@ from svmv_cli.media.sound import SoundRoute
 from svmv_cli.media.subtitles import SubtitleRoute
 from svmv_cli.timeline import Clock
 
+if TYPE_CHECKING:
+    from av.container.core import Chapter  # a type of the stubs alone
+
 _STRAY = Fraction(10)  # s that packets of one moment may lie apart in the file
 _MICROSECONDS = 1_000_000
+# With edit lists the priming before the first sound stays hidden; elsewhere it would push the picture back.
+_HIDING = frozenset({"mp4", "mov"})
+# MOV numbers languages by an old list with spellings of its own.
+_MOV_LANGUAGES = {"deu": "ger", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi", "swe": "sve"}
 
 # True of the old file only: written by its muxer, or counted in its frames.
 _STALE = frozenset(
@@ -107,6 +115,8 @@ class Passthrough:
         """Give an output stream the language, title and flags of the source's stream `index`."""
         source = self._source.streams[index]
         stream.metadata.update(lasting(source.metadata))
+        if self._out.format.name == "mov" and (language := source.metadata.get("language")) in _MOV_LANGUAGES:
+            stream.metadata["language"] = _MOV_LANGUAGES[language]
         stream.disposition = source.disposition
 
     def close(self) -> None:
@@ -117,7 +127,8 @@ class Passthrough:
         source = self._source.streams[decision.index]
         if decision.encoder is None:
             stream: Stream = self._out.add_stream_from_template(source, opaque=True)
-            route: Route = _CopyRoute(source, clock=self._clock, clip=self._clip)
+            hides = self._out.format.name in _HIDING
+            route: Route = _CopyRoute(source, clock=self._clock, clip=self._clip, hides=hides)
         elif isinstance(source, av.AudioStream):
             sound = SoundRoute(self._out, source, encoder=decision.encoder, clock=self._clock, clip=self._clip)
             stream, route = sound.stream, sound
@@ -162,9 +173,10 @@ class Passthrough:
 
 
 class _CopyRoute:
-    """Packets as they are, at their new times."""
+    """Packets as they are, at their new times; `hides` says whether the output can hide what is not for playing."""
 
-    def __init__(self, source: Stream, *, clock: Clock, clip: Span) -> None:
+    def __init__(self, source: Stream, *, clock: Clock, clip: Span, hides: bool) -> None:
+        self._hides = hides
         self._clock = clock
         self._clip = clip
         self._still = bool(source.disposition & Disposition.attached_pic)
@@ -176,6 +188,8 @@ class _CopyRoute:
         if self._still:
             packet.pts = packet.dts = 0
             yield packet
+            return
+        if packet.is_discard and not self._hides:
             return
         if not place(packet, clock=self._clock, clip=self._clip, cut=self._words):
             return

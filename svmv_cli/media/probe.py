@@ -1,5 +1,7 @@
 """What a file is: opened, read through once without decoding, closed. Knows not what will be made of it."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -40,7 +42,11 @@ def probe(path: Path) -> MediaInfo:
             duration_claimed=_container_duration(container),
             start_claimed=_start(container, scan.times[0] * scan.time_base),
             video=_video_info(stream, first, scan),
-            others=tuple(_stream_info(other) for other in container.streams if other.index != stream.index),
+            others=tuple(
+                _stream_info(other)
+                for other in container.streams
+                if other.index != stream.index and not _is_chapter_track(container, other)
+            ),
             chapters=len(container.chapters()),
         )
 
@@ -184,6 +190,11 @@ def _color_of(stream: av.VideoStream, first: av.VideoFrame) -> ColorInfo:
 def _tag(picture: int, header: int) -> int:
     """0 is reserved and 2 unspecified; both mean that nobody said."""
     return next((int(tag) for tag in (picture, header) if tag not in (0, 2)), 2)
+
+
+def _is_chapter_track(container: InputContainer, stream: Stream) -> bool:
+    """MP4 and MOV store chapter titles as a track of their own, which chapters() has read already."""
+    return stream.type == "data" and stream.name == "bin_data" and bool(container.chapters())
 
 
 def _stream_info(stream: Stream) -> StreamInfo:

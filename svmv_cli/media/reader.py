@@ -1,5 +1,7 @@
 """Pictures of a source in presentation order, between two times. Knows nothing of what they are for."""
 
+from __future__ import annotations
+
 import math
 import os
 from collections.abc import Iterator

@@ -1,5 +1,7 @@
 """Sound that cannot be copied: decoded, cut to the sample, slowed at its pitch, encoded. Knows no files."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from fractions import Fraction
 

@@ -1,5 +1,7 @@
 """What becomes of the streams beside the picture, proven by muxing each on trial. Knows no picture."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from fractions import Fraction
 from io import BytesIO
@@ -13,7 +15,7 @@ from av.subtitles.stream import SubtitleStream
 from svmv_cli.media.containers import ContainerChoice
 from svmv_cli.media.decision import StreamDecision
 from svmv_cli.media.info import MediaInfo, StreamInfo
-from svmv_cli.media.opening import open_source, reason
+from svmv_cli.media.opening import open_source
 from svmv_cli.media.sound import SoundRoute
 from svmv_cli.media.subtitles import SubtitleRoute
 from svmv_cli.timeline import Clock
@@ -43,31 +45,33 @@ def decide_streams(
         return tuple(_decide(other, trial=trial, stretch=stretch, slow_audio=slow_audio) for other in info.others)
 
 
-def _decide(other: StreamInfo, *, trial: "_Trial", stretch: Fraction, slow_audio: SlowAudio) -> StreamDecision:
+def _decide(other: StreamInfo, *, trial: _Trial, stretch: Fraction, slow_audio: SlowAudio) -> StreamDecision:
     if other.kind == "audio" and stretch != 1:
         if slow_audio == "drop":
             return _dropped(other, "slow motion without sound was asked for")
         return _encoded(other, trial, f"slowed by {float(stretch):g}") or _dropped(other, "its sound cannot be decoded")
-    if why := _never_copied(other):
+    if why := _never_copied(other, trial.container):
         return _dropped(other, why)
-    failure = trial.copy_failure(other)
-    if failure is None:
+    if trial.copies(other):
         return StreamDecision(other.index, other.kind, other.codec, "copy")
     cannot = f"{trial.container.muxer} cannot hold {other.codec}"
-    return _encoded(other, trial, cannot) or _dropped(other, f"{cannot} ({failure})")
+    return _encoded(other, trial, cannot) or _dropped(other, cannot)
 
 
-def _never_copied(other: StreamInfo) -> str | None:
+def _never_copied(other: StreamInfo, container: ContainerChoice) -> str | None:
+    """What a muxer would take without complaint, and then not write or write wrongly."""
+    if other.kind == "attachment" and container.muxer != "matroska":
+        return "only .mkv holds attachments"
     if other.kind != "data":
         return None
     if other.codec in {"bin_data", "unknown", "text"}:
-        return "a track only its own container understands; chapters are written anew"
+        return "a track only its own container understands"
     if other.codec == "tmcd":
         return "a timecode track counts frames of the old rate"
     return None
 
 
-def _encoded(other: StreamInfo, trial: "_Trial", why: str) -> StreamDecision | None:
+def _encoded(other: StreamInfo, trial: _Trial, why: str) -> StreamDecision | None:
     encoder = {"audio": trial.container.audio, "subtitle": trial.container.subtitle}.get(other.kind)
     if encoder is None or not trial.encodes(other, encoder):
         return None
@@ -86,8 +90,8 @@ class _Trial:
         self._source = source
         self._first = first
 
-    def copy_failure(self, other: StreamInfo) -> str | None:
-        """Why the container refuses the stream as it is; None when it takes it."""
+    def copies(self, other: StreamInfo) -> bool:
+        """Whether the container takes the stream as it is."""
         template = self._source.streams[other.index]
         try:
             with av.open(BytesIO(), "w", format=self.container.muxer) as out:
@@ -99,9 +103,9 @@ class _Trial:
                     if packet.dts is None:
                         packet.dts = packet.pts
                     out.mux(packet)
-        except (av.FFmpegError, ValueError) as error:
-            return reason(error)
-        return None
+        except (av.FFmpegError, ValueError):
+            return False
+        return True
 
     def encodes(self, other: StreamInfo, encoder: str) -> bool:
         """Whether the stream can be decoded and encoded anew for the container."""

@@ -1,5 +1,7 @@
 """Text subtitles turned from one form into another, so that a container can hold them. Knows no time."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from fractions import Fraction
 

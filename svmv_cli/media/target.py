@@ -104,7 +104,7 @@ def choose_target(
         rotation=info.video.rotation,
         color=color_after(info.video.color, source=source, target=kept),
         rate=rate,
-        options=_options(choice, encoder=name, crf=crf, preset=preset, kept=kept),
+        options=_options(choice, encoder=name, crf=crf, preset=preset, kept=kept) + _reorder(choice, container, rate),
         clock=clock,
         clip=clip,
         slow_audio=slow_audio,
@@ -170,6 +170,13 @@ def _options(
     if choice.name == "prores" and preset is None:
         preset = "4444" if kept.shift_x == 0 else "hq"
     return encoder_options(choice, encoder=encoder, crf=crf, preset=preset)
+
+
+def _reorder(choice: CodecChoice, container: ContainerChoice, rate: Fraction | None) -> tuple[tuple[str, str], ...]:
+    """No B-frames for a variable rate in MP4 and MOV: they keep durations in decoding order, and end too early."""
+    if rate is None and container.muxer in {"mp4", "mov"} and choice.name in {"h264", "hevc"}:
+        return (("bf", "0"),)
+    return ()
 
 
 def _losses(source: PixelFormat, kept: PixelFormat, *, codec: str) -> tuple[str, ...]:

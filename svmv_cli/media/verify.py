@@ -1,5 +1,7 @@
 """What a finished file really holds, by reading every packet of it. Knows nothing of what it should hold."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path

@@ -1,5 +1,7 @@
 """Frames into a finished file, joined by the source's other streams; all or nothing. Knows no models."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
