@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +21,7 @@ _NTSC = Fraction(1000, 1001)
 _SNAP = Fraction(1, 10_000)  # Matroska reduces 48000/1001 to 7001/146: as near as this, the round rate is meant
 _MAX_RATE = 1000  # frames/s; above it a header speaks of ticks, not pictures
 _GUESSED_RATE = Fraction(25)  # for files that store neither a rate nor a timestamp
+_WITHOUT_PTS = frozenset({"avi"})  # stores decoding order; what comes as presentation time is a guess
 _MICROSECOND = Fraction(1, 1_000_000)
 
 
@@ -68,6 +70,15 @@ class _Scan:
     last_duration: int | None  # ticks
     made_up: bool
 
+    @classmethod
+    def of(cls, stamps: Iterable[tuple[int | None, int | None]], time_base: Fraction, *, made_up: bool) -> _Scan | None:
+        """From timestamps and durations as they come; None if there is no timestamp among them."""
+        known = {stamp: duration for stamp, duration in stamps if stamp is not None}
+        if not known:
+            return None
+        times = np.array(sorted(known), np.int64)
+        return cls(times, time_base, known[int(times[-1])] or None, made_up=made_up)
+
 
 def _choose_video(container: InputContainer, path: Path) -> av.VideoStream:
     """The first stream that is a moving picture rather than cover art."""
@@ -101,7 +112,7 @@ def _read_through(container: InputContainer, stream: av.VideoStream, path: Path)
             f"{path} claims to be video, but no picture in it can be decoded",
             hint="The file is damaged or cut off near its beginning: try to copy or download it again.",
         )
-    return _scan_of(stamps, stream), first
+    return _scan_of(stamps, stream, container.format.name), first
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +130,18 @@ def _first_picture(stream: av.VideoStream, packet: av.Packet[Stream] | None) -> 
     return next(iter(pictures), None)
 
 
-def _scan_of(stamps: list[_Stamp], stream: av.VideoStream) -> _Scan:
-    """Presentation times: those stored, else made from decoding order and the claimed rate."""
+def _scan_of(stamps: list[_Stamp], stream: av.VideoStream, demuxer: str) -> _Scan:
+    """Presentation times: those stored, else the sorted decoding times, else a count at the claimed rate."""
     time_base = stream.time_base or 1 / _GUESSED_RATE
-    shown = sorted({stamp.pts for stamp in stamps if stamp.pts is not None})
-    if 2 * len(shown) > len(stamps):
-        last = max((s for s in stamps if s.pts is not None), key=lambda stamp: stamp.pts or 0)
-        return _Scan(np.array(shown, np.int64), time_base, last.duration or None, made_up=False)
+    shown = _Scan.of(((s.pts, s.duration) for s in stamps), time_base, made_up=False)
+    if shown is not None and demuxer not in _WITHOUT_PTS and 2 * len(shown.times) > len(stamps):
+        return shown
+    decoded = _Scan.of(((s.dts, s.duration) for s in stamps), time_base, made_up=True)
+    if decoded is not None and len(decoded.times) == len(stamps):
+        return decoded
     rate = _claimed_rate(stream) or _GUESSED_RATE
-    base = 1 / (rate * rate.denominator)
-    start = next((round(s.dts * time_base / base) for s in stamps if s.dts is not None and s.dts >= 0), 0)
-    times = start + np.arange(len(stamps), dtype=np.int64) * rate.denominator
-    return _Scan(times, base, rate.denominator, made_up=True)
+    count = np.arange(len(stamps), dtype=np.int64) * rate.denominator
+    return _Scan(count, Fraction(1, rate.numerator), rate.denominator, made_up=True)
 
 
 def _claimed_rate(stream: av.VideoStream) -> Fraction | None:
