@@ -125,6 +125,19 @@ def measured_rate(times: Sequence[int], time_base: Fraction, claimed: Fraction |
     return next((rate for rate in candidates if _keeps(ticks, time_base, rate)), None)
 
 
+def on_grid(times: Sequence[int], time_base: Fraction, rate: Fraction) -> bool:
+    """Whether every timestamp lies on a grid of `rate`, whatever places are left out.
+
+    Args:
+        times: presentation timestamps in rising order, ticks of `time_base`.
+        time_base: s per tick.
+        rate: frames per second.
+    """
+    grid = Grid(int(times[0]) * time_base, rate)
+    allowed = max(time_base, _JITTER)
+    return all(abs(grid.nearest(t) - t) <= allowed for t in (int(tick) * time_base for tick in times))
+
+
 def _standard_rates(mean: Fraction) -> list[Fraction]:
     """Rates in use near `mean`, nearest first."""
     whole = {Fraction(max(1, round(mean))), Fraction(max(1, round(mean / _NTSC))) * _NTSC}

@@ -9,7 +9,7 @@ from svmv_cli.errors import SvmvError, UsageError
 from svmv_cli.media.info import MediaInfo, Span
 from svmv_cli.media.verify import measure
 from svmv_cli.pipeline.request import Moment, Request
-from svmv_cli.timeline import Grid, measured_rate
+from svmv_cli.timeline import Grid, measured_rate, on_grid
 
 _UNKNOWN_GAP = Fraction(1, 25)  # s: a single frame of unknown duration has to last for something
 _TOLERATED_FRAMES = 2
@@ -27,6 +27,7 @@ class Extent:
     last: Fraction  # s, time of the last picture
     tail: Fraction  # s, how long the last picture is shown
     frames: int
+    missing: int  # frames that the header promises beyond those the file holds; 0 if the clip ends before
 
     @property
     def end(self) -> Fraction:
@@ -50,11 +51,17 @@ def find_extent(request: Request, info: MediaInfo) -> Extent:
         length = float((ticks[-1] - ticks[0]) * base)
         raise UsageError(f"no frame of {info.path} lies between --start and --end ({length:.3f} s in all)")
     first, last = ticks[low] * base, ticks[high - 1] * base
-    rate = measured_rate(ticks, base, video.rate_claimed)
+    rate, missing = measured_rate(ticks, base, video.rate_claimed), 0
+    if stop is None or stop > ticks[-1] * base:
+        missing = _missing(info, rate or video.rate_claimed)
+    if rate is None and missing and video.rate_claimed and on_grid(ticks, base, video.rate_claimed):
+        rate = video.rate_claimed  # pictures were lost from a constant rate
     if rate is not None:
         grid = Grid(video.start, rate)
-        return Extent((start, stop), rate, grid.nearest(first), grid.nearest(last), 1 / rate, high - low)
-    return Extent((start, stop), None, first, last, _tail(info, ticks, high), high - low)
+        first, last, tail = grid.nearest(first), grid.nearest(last), 1 / rate
+    else:
+        tail = _tail(info, ticks, high)
+    return Extent((start, stop), rate, first, last, tail, high - low, missing)
 
 
 def earliest(info: MediaInfo) -> Fraction:
@@ -62,27 +69,26 @@ def earliest(info: MediaInfo) -> Fraction:
     return min(info.start_claimed, info.video.start)
 
 
-def missing_frames(info: MediaInfo, extent: Extent) -> int:
+def _missing(info: MediaInfo, rate: Fraction | None) -> int:
     """Frames that the header promises and the file does not hold, beyond what rounding explains.
 
-    Of two promises the smaller counts: frames behind an edit list are counted in a header, but not shown. A
-    clip that ends before the damage is whole.
+    Of two promises the smaller counts: frames behind an edit list are counted in a header, but not shown.
     """
     video = info.video
     held = len(video.packet_times)
-    end = int(video.packet_times[-1]) * video.time_base
-    stop = extent.clip[1]
-    if stop is not None and stop <= end:
-        return 0
-    promises = [video.frames_claimed - held] if video.frames_claimed else []
-    rate = extent.rate or video.rate_claimed
+    promises = [video.frames_claimed] if video.frames_claimed else []
     if rate and video.duration_claimed:
-        promises.append(_frames_after(end, video.start + video.duration_claimed, rate))
+        promises.append(math.floor(video.duration_claimed * rate))
     elif rate and info.duration_claimed and not promises:
-        claimed = earliest(info) + info.duration_claimed
-        if not _sound_reaches(info, claimed):
-            promises.append(_frames_after(end, claimed, rate))
-    missing = min(promises, default=0)
+        end = earliest(info) + info.duration_claimed
+        fit = math.floor((end - video.start) * rate)
+        if _surplus(fit, held) and not _sound_reaches(info, end):
+            promises.append(fit)
+    return _surplus(min(promises, default=held), held)
+
+
+def _surplus(promised: int, held: int) -> int:
+    missing = promised - held
     return missing if missing > max(_TOLERATED_FRAMES, held // _TOLERATED_SHARE) else 0
 
 
@@ -95,11 +101,6 @@ def _sound_reaches(info: MediaInfo, end: Fraction) -> bool:
     except SvmvError:
         return False  # it cannot even be read to its end
     return any(end - track.end < _SOUND_ENDS for track in sound)
-
-
-def _frames_after(last: Fraction, end: Fraction, rate: Fraction) -> int:
-    """How many more frames fit between the last one and the end."""
-    return math.floor((end - last) * rate) - 1
 
 
 def _resolve(moment: Moment | None, info: MediaInfo, option: str) -> Fraction | None:

@@ -10,7 +10,7 @@ from svmv_cli.errors import DamagedError, InputError, OutputError
 from svmv_cli.media.info import MediaInfo, Span
 from svmv_cli.media.target import Target, choose_target
 from svmv_cli.pipeline import naming
-from svmv_cli.pipeline.extent import Extent, earliest, find_extent, missing_frames
+from svmv_cli.pipeline.extent import Extent, earliest, find_extent
 from svmv_cli.pipeline.request import Request
 from svmv_cli.pipeline.shots import ShotSettings
 from svmv_cli.timeline import Clock, Grid, Phases
@@ -72,11 +72,11 @@ def make_plan(request: Request, info: MediaInfo) -> Plan:
     """
     extent = find_extent(request, info)
     timing, stretch = _timing(request, extent)
-    missing = missing_frames(info, extent)
+    missing = extent.missing
     if missing and not request.keep_partial:
         held = len(info.video.packet_times)
         raise DamagedError(
-            f"{info.path} is cut off: it holds {held} of {held + missing} frames",
+            f"{info.path} is damaged: it holds {held} of {held + missing} frames",
             hint="--keep-partial upsamples what is there.",
         )
     clock = Clock(_origin(info, extent), Fraction(stretch))
