@@ -1,14 +1,16 @@
 """The command line: options become requests, outcomes an exit code. Knows no video; imports the rest late."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from enum import StrEnum
+from functools import wraps
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 
 import typer
 
+from svmv_cli import lab_train
 from svmv_cli.errors import ExitCode, SvmvError
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 DEFAULT_MODEL = "base"
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class SlowAudio(StrEnum):
@@ -255,3 +259,17 @@ def _telling(*, debug: bool) -> Iterator[None]:
 
         terminal.say(f"svmv: stopped by {stop}; the unfinished output was removed")
         raise typer.Exit(stop.exit_code) from stop
+
+
+def _told(command: Callable[P, R]) -> Callable[P, R]:
+    """The command, its failures told like those of `upsample`."""
+
+    @wraps(command)
+    def told(*args: P.args, **kwargs: P.kwargs) -> R:
+        with _telling(debug=False):
+            return command(*args, **kwargs)
+
+    return told
+
+
+app.command(no_args_is_help=True)(_told(lab_train.train))

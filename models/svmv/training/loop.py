@@ -63,18 +63,27 @@ class Trainer:
         return min(self.step / self.schedule.steps, 1.0)
 
     def run(self) -> None:
-        """Train to the end of the schedule; state is saved on the way and at the end.
+        """Train to the end of the schedule; state is saved on the way and at the end, also when interrupted.
 
         Raises:
             DivergedError: ten steps in a row without a finite loss.
         """
-        self._began = saved = checked = said = time.monotonic()
+        self._began = time.monotonic()
+        try:
+            self._work()
+        finally:
+            self.save()
+        if self._check:
+            self._report(self._check(self.average))
+
+    def _work(self) -> None:
+        saved = checked = said = time.monotonic()
         sums: dict[str, list[float]] = {}
         while self.done < 1:
             for key, value in self.advance().items():
                 sums.setdefault(key, []).append(value)
             now = time.monotonic()
-            if now - said > 20:
+            if now - said > 20 or self.done >= 1:
                 self._report({key: float(np.mean(values)) for key, values in sums.items()})
                 sums, said = {}, now
             if now - saved > self.schedule.save_every:
@@ -83,9 +92,6 @@ class Trainer:
             if self._check and now - checked > self.schedule.check_every:
                 self._report(self._check(self.average))
                 checked = time.monotonic()
-        self.save()
-        if self._check:
-            self._report(self._check(self.average))
 
     def advance(self) -> dict[str, float]:
         """One optimiser step. The batch depends on the seed and the step's number only."""
