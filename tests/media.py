@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import av
 import numpy as np
@@ -16,8 +16,13 @@ from av.container import OutputContainer
 from av.stream import Disposition, Stream
 
 from svmv_cli.media.frame import Frame, PixelFormat, Plane
-from svmv_cli.media.info import ColorInfo
-from svmv_cli.media.pictures import picture_of, planes_of
+from svmv_cli.media.info import ColorInfo, Span
+from svmv_cli.media.pictures import picture_of, planes_of, working_format
+from svmv_cli.media.probe import probe
+from svmv_cli.media.reader import VideoReader
+from svmv_cli.media.target import Target, choose_target
+from svmv_cli.media.writer import VideoWriter, WrittenInfo
+from svmv_cli.timeline import Clock
 
 BITS = 10  # a number is so many blocks in the top rows
 SOUND_RATE = 48_000  # Hz
@@ -138,7 +143,8 @@ def number_of(plane: Plane, *, depth: int = 8) -> int:
     number = 0
     for bit in range(BITS):
         left, right = bit * width // BITS, (bit + 1) * width // BITS
-        number |= int(plane[:bar, left:right].mean() > middle) << bit
+        block = plane[:bar, left:right]
+        number |= int(block.size > 0 and block.mean() > middle) << bit
     return number
 
 
@@ -333,3 +339,61 @@ def _two_chapters(clip: Clip) -> list[av.container.core.Chapter]:
         }
         for number, (name, start, stop) in enumerate(spans)
     ]
+
+
+def repeated(
+    source: Path,
+    target: Path,
+    *,
+    factor: int = 2,
+    rate: Fraction | Literal["keep"] | None = "keep",
+    stretch: Fraction = Fraction(1),
+    clip: Span = (None, None),
+    slow_audio: Literal["stretch", "drop"] = "stretch",
+    codec: str | None = None,
+    preset: str | None = None,
+    overwrite: bool = False,
+) -> tuple[Target, WrittenInfo]:
+    """Upsample without a model: every picture `factor` times, through probe, target, reader and writer.
+
+    Args:
+        source: a clip.
+        target: the file to make.
+        factor: pictures out per picture in.
+        rate: of the output; "keep" for the source's times the factor, None for a variable one.
+        stretch: output seconds per source second.
+        clip: what is kept, s on the source's clock.
+        slow_audio: what to do with sound when `stretch` is not 1.
+        codec: the user's name of one.
+        preset: of the codec.
+        overwrite: whether `target` may exist.
+    """
+    info = probe(source)
+    origin = clip[0] if clip[0] is not None else info.start_claimed
+    if rate == "keep":
+        assert info.video.rate_claimed is not None
+        rate = info.video.rate_claimed * factor / stretch
+    decided = choose_target(
+        info,
+        path=target,
+        clock=Clock(origin, stretch),
+        rate=rate,
+        codec=codec,
+        preset=preset,
+        clip=clip,
+        slow_audio=slow_audio,
+    )
+    working = working_format(info.video.pix_fmt).name
+    with (
+        VideoReader(info, pix_fmt=working, start=clip[0], stop=clip[1]) as reader,
+        VideoWriter(decided, info, overwrite=overwrite) as writer,
+    ):
+        start: Fraction | None = None
+        for number, frame in enumerate(reader):
+            begin, gap = decided.clock.to_output(frame.time), frame.duration * stretch / factor
+            if rate is not None:
+                start = begin if start is None else start
+                begin, gap = start + number * factor / rate, 1 / rate
+            for k in range(factor):
+                writer.write(replace(frame, time=begin + k * gap, duration=gap))
+        return decided, writer.finish()

@@ -12,6 +12,7 @@ from av.container import InputContainer, OutputContainer
 from av.stream import Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 
+from svmv_cli.media.covers import attach_cover
 from svmv_cli.media.decision import StreamDecision
 from svmv_cli.media.info import MediaInfo, Span
 from svmv_cli.media.opening import open_source, packets_of
@@ -86,6 +87,7 @@ class Passthrough:
         self._out = out
         self._clock = clock
         self._clip = clip
+        self._path = info.path
         self._source = open_source(info.path)
         self._outputs: dict[int, Stream] = {}
         self._routes: dict[int, Route] = {}
@@ -125,6 +127,9 @@ class Passthrough:
 
     def _add(self, decision: StreamDecision) -> None:
         source = self._source.streams[decision.index]
+        if source.disposition & Disposition.attached_pic and self._out.format.name == "matroska":
+            attach_cover(self._out, self._path, index=decision.index, codec=decision.codec)
+            return
         if decision.encoder is None:
             stream: Stream = self._out.add_stream_from_template(source, opaque=True)
             hides = self._out.format.name in _HIDING
