@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 
 import typer
 
-from svmv_cli import lab_train
+from svmv_cli import lab, lab_train
 from svmv_cli.errors import ExitCode, SvmvError
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def upsample(
     model: Annotated[str, typer.Option(help="A shipped model or a .safetensors file.")] = DEFAULT_MODEL,
     overwrite: Annotated[bool, typer.Option("--overwrite", "-y", help="Replace an existing output.")] = False,
     cuts: Annotated[Cuts, typer.Option(help="Find scene cuts and never blend across them.")] = Cuts.auto,
-    cut_threshold: Annotated[float | None, typer.Option(help="0 to 1; lower finds more cuts [default: 0.1].")] = None,
+    cut_threshold: Annotated[float | None, typer.Option(help="0 to 1; lower finds more cuts [default: 0.3].")] = None,
     dedup: Annotated[
         str, typer.Option(help="Bridge repeated frames: auto, off, or up to N repeats in a row.")
     ] = "auto",
@@ -272,4 +272,5 @@ def _told(command: Callable[P, R]) -> Callable[P, R]:
     return told
 
 
-app.command(no_args_is_help=True)(_told(lab_train.train))
+for _command in (lab_train.train, lab.evaluate):
+    app.command(no_args_is_help=True)(_told(_command))

@@ -1,0 +1,175 @@
+"""`svmv evaluate`: how well frames that were taken out are predicted, beside other methods. Knows no metrics."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import torch
+
+    from svmv.training.evaluation import ClipScores, Figures, Gap, Method, MotionMeter
+
+_RIVALS = ("repeat", "linear", "dis", "dis-splat", "minterpolate")
+_STEPS = {"2x": 2, "4x": 4, "8x": 8}
+
+
+def evaluate(
+    paths: Annotated[list[Path], typer.Argument(metavar="CLIP_OR_DIR...", help="Videos or folders of them.")],
+    protocol: Annotated[str, typer.Option(help="2x, 4x or 8x: every 2nd, 4th or 8th frame is kept.")] = "2x",
+    against: Annotated[str, typer.Option(help=f"{', '.join(_RIVALS)}; all; or none.")] = "repeat,linear",
+    model: Annotated[str, typer.Option(help="A shipped model or a .safetensors file.")] = "base",
+    device: Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, fp16 or bf16.")] = "auto",
+    max_frames: Annotated[int | None, typer.Option(help="Only the beginning of each clip.")] = None,
+    every: Annotated[int, typer.Option(help="Only each K-th gap, for a quick look.")] = 1,
+    csv_file: Annotated[Path | None, typer.Option("--csv", help="One line per clip and method.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One object on stdout.")] = False,
+) -> None:
+    """Take frames out of videos, predict them, and compare with the truth and with other methods.
+
+    PSNR and SSIM on 8-bit RGB, a temporal figure (PSNR of the changes between predicted frames), and the gradient
+    energy over the truth's. Means over clips, by motion group and overall.
+    """
+    from svmv_cli import terminal
+    from svmv_cli.errors import InputError, UsageError
+    from svmv_cli.media.clips import find_clips, read_clip
+
+    if protocol not in _STEPS:
+        raise UsageError(f"no protocol {protocol!r}", hint="One of 2x, 4x, 8x.")
+
+    from svmv.training.evaluation import evaluate_clip
+
+    wanted = _rivals(against)
+    network, chosen = _network(model, device=device, precision=precision)
+    rivals, meter = _methods(wanted)
+    scores: list[ClipScores] = []
+    for path in find_clips(paths):
+        try:
+            clip = read_clip(path, limit=max_frames)
+            scored = evaluate_clip(
+                path.name, clip, [network, *rivals], step=_STEPS[protocol], every=every, device=chosen, meter=meter
+            )
+        except (InputError, ValueError) as error:
+            terminal.say(f"{path.name} is left out: {error}")
+            continue
+        scores.append(scored)
+        terminal.say(f"{path.name}: {'  '.join(f'{m} {scored.mean(m).psnr:.2f}' for m in scored.frames)} dB")
+    if not scores:
+        raise InputError("nothing could be evaluated")
+    _tell(scores, protocol=protocol, as_json=as_json)
+    if csv_file is not None:
+        _write_csv(scores, csv_file)
+
+
+class _Minterpolate:
+    """FFmpeg's filter as a method: it sees the kept pictures as a clip and fills each gap."""
+
+    name = "minterpolate"
+
+    def predict(self, kept: "npt.NDArray[np.uint8]", gaps: "Sequence[Gap]") -> "Iterator[torch.Tensor]":
+        """See `svmv.training.evaluation.Method`."""
+        import numpy as np
+        import torch
+
+        from svmv_cli.media.filters import minterpolate
+
+        factor = len(gaps[0].times) + 1
+        wanted = {gap.left: gap for gap in gaps}
+        made: list[npt.NDArray[np.uint8]] = []
+        for number, picture in enumerate(minterpolate(iter(kept), factor=factor)):
+            left, phase = divmod(number, factor)
+            if phase == 0:
+                made = []
+            elif left in wanted:
+                made.append(picture)
+                if len(made) == factor - 1:
+                    yield torch.from_numpy(np.stack(made)).float() / 255
+
+
+def _rivals(text: str) -> list[str]:
+    from svmv_cli.errors import UsageError
+
+    names = {"all": list(_RIVALS), "none": []}.get(text, [name.strip() for name in text.split(",")])
+    unknown = sorted(set(names) - set(_RIVALS))
+    if unknown:
+        raise UsageError(f"no method {', '.join(unknown)}", hint=f"--against takes {', '.join(_RIVALS)}, all or none.")
+    return names
+
+
+def _network(model: str, *, device: str, precision: str) -> "tuple[Method, torch.device]":
+    import torch
+
+    import svmv
+    from svmv.training.evaluation import Network
+    from svmv_cli.errors import ModelError
+    from svmv_cli.pipeline.interpolate import choose_device, choose_precision
+
+    chosen = choose_device(device)
+    dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[choose_precision(precision, chosen)]
+    try:
+        return Network(svmv.load(model).to(chosen), dtype=dtype), chosen
+    except ValueError as error:
+        raise ModelError(str(error), hint="--model takes a shipped name or a .safetensors file.") from error
+
+
+def _methods(names: list[str]) -> "tuple[list[Method], MotionMeter | None]":
+    """The rivals asked for, and OpenCV's flow as the measure of motion where OpenCV is installed."""
+    from svmv.training.rivals import DisFlow, DisSplat, DisWarp, Linear, Repeat
+    from svmv_cli.errors import UsageError
+
+    try:
+        flow = DisFlow()
+    except ImportError as error:
+        if {"dis", "dis-splat"} & set(names):
+            raise UsageError("DIS flow needs OpenCV", hint="Install it with: pip install 'svmv[lab]'") from error
+        flow = None
+    made: dict[str, Method] = {"repeat": Repeat(), "linear": Linear(), "minterpolate": _Minterpolate()}
+    if flow is not None:
+        made |= {"dis": DisWarp(flow), "dis-splat": DisSplat(flow)}
+    return [made[name] for name in names], flow
+
+
+def _tell(scores: "list[ClipScores]", *, protocol: str, as_json: bool) -> None:
+    from rich.table import Table
+
+    from svmv.training.evaluation import by_group, overall
+    from svmv_cli import terminal
+
+    table = Table("clips", "method", "PSNR dB", "SSIM", "temporal dB", "sharpness", title=f"protocol {protocol}")
+    data: dict[str, Any] = {"protocol": protocol, "clips": [_record(clip) for clip in scores], "groups": {}}
+    for group, members in {**by_group(scores), "all": scores}.items():
+        figures = overall(members)
+        data["groups"][group] = {"clips": len(members), **{m: asdict(f) for m, f in figures.items()}}
+        for number, (method, mean) in enumerate(figures.items()):
+            table.add_row(f"{group} ({len(members)})" if number == 0 else "", method, *_cells(mean))
+        table.add_section()
+    terminal.stderr().print(table)
+    if as_json:
+        terminal.print_json(data)
+
+
+def _cells(mean: "Figures") -> tuple[str, ...]:
+    return f"{mean.psnr:.2f}", f"{mean.ssim:.4f}", f"{mean.temporal:.2f}", f"{mean.sharpness:.3f}"
+
+
+def _record(clip: "ClipScores") -> dict[str, Any]:
+    methods = {method: asdict(clip.mean(method)) for method in clip.frames}
+    return {"clip": clip.name, "group": clip.group, "motion": clip.motion, "frames": len(clip.dropped), **methods}
+
+
+def _write_csv(scores: "list[ClipScores]", path: Path) -> None:
+    with path.open("w", newline="") as out:
+        rows = csv.writer(out)
+        rows.writerow(
+            ["clip", "group", "motion_px", "frames", "method", "psnr", "ssim", "ssim_3d", "temporal", "sharpness"]
+        )
+        for clip in scores:
+            for method in clip.frames:
+                head = [clip.name, clip.group, f"{clip.motion:.2f}", len(clip.dropped), method]
+                rows.writerow([*head, *(f"{value:.5f}" for value in asdict(clip.mean(method)).values())])
