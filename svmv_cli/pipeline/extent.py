@@ -51,17 +51,17 @@ def find_extent(request: Request, info: MediaInfo) -> Extent:
         length = float((ticks[-1] - ticks[0]) * base)
         raise UsageError(f"no frame of {info.path} lies between --start and --end ({length:.3f} s in all)")
     first, last = ticks[low] * base, ticks[high - 1] * base
-    rate, missing = measured_rate(ticks, base, video.rate_claimed), 0
+    rate = measured_rate(ticks, base, video.rate_claimed)
+    missing = 0
     if stop is None or stop > ticks[-1] * base:
-        missing = _missing(info, rate or video.rate_claimed)
-    if rate is None and missing and video.rate_claimed and on_grid(ticks, base, video.rate_claimed):
-        rate = video.rate_claimed  # pictures were lost from a constant rate
-    if rate is not None:
-        grid = Grid(video.start, rate)
-        first, last, tail = grid.nearest(first), grid.nearest(last), 1 / rate
-    else:
-        tail = _tail(info, ticks, high)
-    return Extent((start, stop), rate, first, last, tail, high - low, missing)
+        missing = _missing(info, ticks, rate)
+        if rate is None and missing and video.rate_claimed and on_grid(ticks, base, video.rate_claimed):
+            rate = video.rate_claimed  # pictures were lost from a constant rate
+            missing = _missing(info, ticks, rate)
+    if rate is None:
+        return Extent((start, stop), None, first, last, _tail(info, ticks, high), high - low, missing)
+    grid = Grid(video.start, rate)
+    return Extent((start, stop), rate, grid.nearest(first), grid.nearest(last), 1 / rate, high - low, missing)
 
 
 def earliest(info: MediaInfo) -> Fraction:
@@ -69,27 +69,35 @@ def earliest(info: MediaInfo) -> Fraction:
     return min(info.start_claimed, info.video.start)
 
 
-def _missing(info: MediaInfo, rate: Fraction | None) -> int:
+def _missing(info: MediaInfo, ticks: list[int], rate: Fraction | None) -> int:
     """Frames that the header promises and the file does not hold, beyond what rounding explains.
 
     Of two promises the smaller counts: frames behind an edit list are counted in a header, but not shown.
     """
     video = info.video
-    held = len(video.packet_times)
-    promises = [video.frames_claimed] if video.frames_claimed else []
-    if rate and video.duration_claimed:
-        promises.append(math.floor(video.duration_claimed * rate))
-    elif rate and info.duration_claimed and not promises:
+    promises = [video.frames_claimed - len(ticks)] if video.frames_claimed else []
+    if video.duration_claimed:
+        promises.append(_short_of(video.start + video.duration_claimed, info, ticks, rate))
+    elif info.duration_claimed and not promises:
         end = earliest(info) + info.duration_claimed
-        fit = math.floor((end - video.start) * rate)
-        if _surplus(fit, held) and not _sound_reaches(info, end):
-            promises.append(fit)
-    return _surplus(min(promises, default=held), held)
+        short = _short_of(end, info, ticks, rate)
+        if _matters(short, ticks) and not _sound_reaches(info, end):
+            promises.append(short)
+    missing = min(promises, default=0)
+    return missing if _matters(missing, ticks) else 0
 
 
-def _surplus(promised: int, held: int) -> int:
-    missing = promised - held
-    return missing if missing > max(_TOLERATED_FRAMES, held // _TOLERATED_SHARE) else 0
+def _short_of(end: Fraction, info: MediaInfo, ticks: list[int], rate: Fraction | None) -> int:
+    """Frames by which a picture falls short of lasting until `end`, s: of a variable rate, at its mean rate."""
+    if rate is not None:
+        return math.floor((end - info.video.start) * rate) - len(ticks)
+    tail = _tail(info, ticks, len(ticks))
+    left = end - (ticks[-1] * info.video.time_base + tail)
+    return math.floor(left * len(ticks) / ((ticks[-1] - ticks[0]) * info.video.time_base + tail))
+
+
+def _matters(missing: int, ticks: list[int]) -> bool:
+    return missing > max(_TOLERATED_FRAMES, len(ticks) // _TOLERATED_SHARE)
 
 
 def _sound_reaches(info: MediaInfo, end: Fraction) -> bool:

@@ -14,10 +14,11 @@ import numpy.typing as npt
 from svmv_cli.media.frame import Frame, Plane
 from svmv_cli.pipeline.report import Tally
 
-DEFAULT_CUT_THRESHOLD = 0.1
+DEFAULT_CUT_THRESHOLD = 0.3
 DEFAULT_LONGEST_RUN = 5
 _NEIGHBOURS = 3  # pictures on each side that a suspected cut is compared with
 _STANDS_OUT = 2.5  # a cut's score over its neighbours' median
+_CLEARLY = 24  # 8-bit code values; beyond it a place has changed, however much
 _RETURNS = 0.5  # a flash: pictures around it differ by less than this share of the jump
 _SAMPLE = 288  # px: pictures are thinned to about this size before they are looked at
 _BLOCK = 8  # samples per side of a thumbnail's cell
@@ -154,8 +155,11 @@ def _block_means(values: Levels, size: int) -> Levels:
 
 
 def _score(a: _Sight, b: _Sight) -> float:
-    """How unlike two pictures are, 0..1. Places and tones must change: motion changes only the places."""
-    places = _apart(a, b) / 255
+    """How unlike two pictures are, 0..1. Places and tones must change: motion changes only the places.
+
+    A place counts by area, and little more for a stronger change: a caption that appears is no cut.
+    """
+    places = float(np.minimum(np.abs(a.thumb - b.thumb), _CLEARLY).mean()) / _CLEARLY
     tones = float(np.abs(a.tones - b.tones).sum()) / 2
     return math.sqrt(places * tones)
 
