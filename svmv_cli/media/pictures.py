@@ -114,13 +114,14 @@ class Converter:
             src_colorspace=matrix_of(self._source, picture.height),
             dst_colorspace=matrix_of(self._target, picture.height),
             interpolation=_SCALING,
-            src_color_range=_range_of(self._source),
-            dst_color_range=_range_of(self._target),
+            src_color_range=range_of(self._source),
+            dst_color_range=range_of(self._target),
             threads=self._threads,
         )
 
 
-def _range_of(color: ColorInfo) -> ColorRange:
+def range_of(color: ColorInfo) -> ColorRange:
+    """FFmpeg's code for limited or full range."""
     return ColorRange.JPEG if color.full_range else ColorRange.MPEG
 
 
@@ -136,14 +137,16 @@ def _cost(wanted: PixelFormat, offered: PixelFormat) -> tuple[int, ...]:
     """Losses, worst first; then what would be stored in vain."""
     kinds = {"gray": 0, "yuv": 1, "gbr": 2}
     color_lost = wanted.kind != "gray" and offered.kind == "gray"
+    # Grey has no colour to lose: the coarsest will do for it.
+    across, down = (1, 1) if wanted.kind == "gray" else (wanted.shift_x, wanted.shift_y)
     return (
         color_lost,
         wanted.alpha and not offered.alpha,
         max(wanted.depth - offered.depth, 0),
-        max(offered.shift_x - wanted.shift_x, 0) + max(offered.shift_y - wanted.shift_y, 0),
+        max(offered.shift_x - across, 0) + max(offered.shift_y - down, 0),
         wanted.kind != offered.kind,
         offered.alpha and not wanted.alpha,
         max(offered.depth - wanted.depth, 0),
-        (wanted.shift_x - offered.shift_x) + (wanted.shift_y - offered.shift_y),
+        (across - offered.shift_x) + (down - offered.shift_y),
         kinds[offered.kind],
     )

@@ -109,7 +109,7 @@ def choose_target(
         clip=clip,
         slow_audio=slow_audio,
         streams=decide_streams(info, container=container, stretch=clock.stretch, slow_audio=slow_audio),
-        notes=_losses(source, kept, codec=choice.name),
+        notes=_losses(source, kept, codec=choice.name) + _shape_losses(info.video, container, codec=choice.name),
     )
     _prove(target)
     return target
@@ -187,6 +187,17 @@ def _losses(source: PixelFormat, kept: PixelFormat, *, codec: str) -> tuple[str,
         losses.append(f"{source.depth} bits per sample become {kept.depth}")
     if source.kind != "gray" and (kept.shift_x, kept.shift_y) > (source.shift_x, source.shift_y):
         losses.append(f"colour is stored at half resolution ({kept.name})")
+    return tuple(losses)
+
+
+def _shape_losses(video: VideoInfo, container: ContainerChoice, *, codec: str) -> tuple[str, ...]:
+    """What the container has no place for, or FFmpeg's muxer, driven from here, does not write."""
+    losses: list[str] = []
+    in_stream = codec in {"h264", "hevc"}
+    if video.sample_aspect_ratio != 1 and container.muxer in {"matroska", "webm"} and not in_stream:
+        losses.append(f"the pixel shape {video.sample_aspect_ratio} is lost: use .mp4 or .mov, or --codec h264 or hevc")
+    if video.rotation and container.muxer == "mpegts":
+        losses.append(f"the rotation of {video.rotation} degrees is lost: .ts has no place for it")
     return tuple(losses)
 
 

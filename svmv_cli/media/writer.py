@@ -21,7 +21,7 @@ from svmv_cli.media.frame import Frame
 from svmv_cli.media.info import MediaInfo
 from svmv_cli.media.partfile import create_part, publish, telling_writes
 from svmv_cli.media.passthrough import Passthrough
-from svmv_cli.media.pictures import Converter, color_after, picture_of, working_format
+from svmv_cli.media.pictures import Converter, color_after, picture_of, range_of, working_format
 from svmv_cli.media.target import Target, picture_of_target
 
 _FINE = 90_000  # ticks/s below which a time base is multiplied up: offsets between streams are kept to it
@@ -139,6 +139,7 @@ class _OpenFile:
         self._end = self._first  # ticks
         self._last: int | None = None  # ticks, pts
         self._format = target.pix_fmt
+        self._color = target.color
         self._converter = _converter(target, info, frame=first)
         options = dict(container_for(target.path).options)
         self._out = av.open(part, "w", format=target.container, container_options=options)
@@ -162,6 +163,7 @@ class _OpenFile:
         picture = picture_of(frame)
         if frame.format.name != self._format:
             picture = self._converter(picture)
+        self._tag(picture)
         picture.pts, picture.time_base = pts, self._time_base
         self._mux(self._stream.encode(picture))
         self._others.pump(frame.time)
@@ -183,6 +185,11 @@ class _OpenFile:
         # The file is thrown away: that it cannot be completed is no matter.
         with suppress(OSError, av.FFmpegError):
             self._out.close()
+
+    def _tag(self, picture: av.VideoFrame) -> None:
+        """Some encoders take the tags of the stream, others those of each picture."""
+        picture.color_primaries, picture.color_trc = self._color.primaries, self._color.transfer
+        picture.colorspace, picture.color_range = self._color.matrix, range_of(self._color)
 
     def _mux(self, packets: Sequence[av.Packet[Stream]]) -> None:
         for packet in packets:

@@ -1,0 +1,389 @@
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from fractions import Fraction
+from itertools import accumulate, pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from svmv_cli.errors import ExitCode, OutputError
+from svmv_cli.media import partfile
+from svmv_cli.media.frame import Frame, PixelFormat
+from svmv_cli.media.info import ColorInfo, MediaInfo
+from svmv_cli.media.partfile import part_of, publish
+from svmv_cli.media.probe import probe
+from svmv_cli.media.target import Target, choose_target
+from svmv_cli.media.verify import measure
+from svmv_cli.media.writer import VideoWriter
+from svmv_cli.timeline import Clock
+from tests.media import draw, make_clip, read_numbers, read_planes, read_times, repeated
+
+MILLISECOND = Fraction(1, 1000)
+EXACT = {".mp4", ".mov"}  # the others round to milliseconds
+
+
+def ready(tmp_path: Path, name: str = "out.mp4", **settings: object) -> tuple[Target, MediaInfo]:
+    info = probe(make_clip(tmp_path / "source.mp4", frames=3).path)
+    given = {"rate": Fraction(24), "clock": Clock(Fraction(0)), "encoder": "cpu", **settings}
+    return choose_target(info, path=tmp_path / name, **given), info  # type: ignore[arg-type]
+
+
+def frame(number: int, rate: Fraction = Fraction(24), size: tuple[int, int] = (96, 64)) -> Frame:
+    planes = draw(number, size=size, pix_fmt="yuv420p")
+    return Frame(number / rate, 1 / rate, PixelFormat.parse("yuv420p"), planes)
+
+
+def only_source(tmp_path: Path) -> bool:
+    return [path.name for path in tmp_path.iterdir()] == ["source.mp4"]
+
+
+# -- time --
+
+
+@pytest.mark.parametrize("rate", [Fraction(24000, 1001), Fraction(25), Fraction(30)])
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm"])
+def test_constant_rate_has_exact_count_times_and_length(tmp_path: Path, suffix: str, rate: Fraction) -> None:
+    clip = make_clip(tmp_path / "a.mp4", frames=20, rate=rate, size=(64, 48))
+    made = tmp_path / f"o{suffix}"
+    _, written = repeated(clip.path, made, factor=4, preset="8" if suffix == ".webm" else "veryfast")
+    slack = Fraction(0) if suffix in EXACT else MILLISECOND
+    assert written.frames == 80
+    assert written.duration == 20 / rate
+    assert written.bytes == made.stat().st_size
+    found = measure(made)
+    assert found.frames == 80
+    assert abs(found.duration - 20 / rate) <= slack
+    assert all(abs(time - n / (4 * rate)) <= slack for n, time in enumerate(read_times(made)))
+    assert read_numbers(made) == [n for n in range(20) for _ in range(4)]
+    assert probe(made).video.rate_claimed == 4 * rate
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm"])
+def test_variable_rate_keeps_its_own_times(tmp_path: Path, suffix: str) -> None:
+    gaps = [Fraction(int(gap), 90_000) for gap in np.random.default_rng(1).integers(1000, 9000, 20)]
+    times = list(accumulate([Fraction(0), *gaps]))
+    clip = make_clip(
+        tmp_path / "a.mp4", times=times, last_duration=Fraction(7777, 90_000), bframes=False, size=(64, 48)
+    )
+    made = tmp_path / f"o{suffix}"
+    repeated(clip.path, made, factor=3, rate=None, preset="8" if suffix == ".webm" else None)
+    wanted = [a + (b - a) * k / 3 for a, b in pairwise([*clip.times, clip.end]) for k in range(3)]
+    slack = Fraction(0) if suffix in EXACT else MILLISECOND
+    found = read_times(made)
+    assert len(found) == len(wanted)
+    assert max(abs(a - b) for a, b in zip(found, wanted, strict=True)) <= slack
+    assert abs(measure(made).duration - clip.end) <= 2 * slack
+    assert read_numbers(made) == [n for n in range(21) for _ in range(3)]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov", ".webm"])
+def test_one_picture_lasts_its_time(tmp_path: Path, suffix: str) -> None:
+    clip = make_clip(tmp_path / "a.mp4", frames=1, rate=Fraction(10))
+    made = tmp_path / f"o{suffix}"
+    repeated(clip.path, made, factor=4)
+    found = measure(made)
+    assert found.frames == 4
+    assert abs(found.duration - Fraction(1, 10)) <= MILLISECOND
+
+
+def test_last_duration_is_that_of_the_frame(tmp_path: Path) -> None:
+    target, info = ready(tmp_path, rate=None)
+    with VideoWriter(target, info) as writer:
+        writer.write(frame(0))
+        writer.write(frame(1))
+        writer.write(replace(frame(2), duration=Fraction(1, 3)))
+        assert writer.finish().duration == Fraction(2, 24) + Fraction(1, 3)
+    assert measure(target.path).duration == Fraction(2, 24) + Fraction(1, 3)
+
+
+def test_slow_motion_is_as_long_as_it_says(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mp4", frames=12)
+    repeated(clip.path, tmp_path / "o.mp4", factor=4, stretch=Fraction(4))
+    found = measure(tmp_path / "o.mp4")
+    assert (found.frames, found.duration) == (48, Fraction(2))
+    assert probe(tmp_path / "o.mp4").video.rate_claimed == 24
+
+
+def test_times_must_rise(tmp_path: Path) -> None:
+    target, info = ready(tmp_path)
+    with VideoWriter(target, info) as writer:
+        writer.write(frame(1))
+        with pytest.raises(ValueError, match="must rise"):
+            writer.write(frame(1))
+    assert only_source(tmp_path)
+
+
+# -- picture --
+
+
+def test_ffv1_is_bit_exact(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mkv", frames=5, codec="ffv1", pix_fmt="yuv422p10le", size=(95, 63))
+    repeated(clip.path, tmp_path / "o.mkv", factor=2, codec="ffv1")
+    source, made = read_planes(clip.path), read_planes(tmp_path / "o.mkv")
+    for number, planes in enumerate(made):
+        assert all(np.array_equal(a, b) for a, b in zip(planes, source[number // 2], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [(".mp4", "h264"), (".mp4", "hevc"), (".mp4", "av1"), (".mkv", "h264"), (".mkv", "hevc"), (".mkv", "av1")],
+)
+def test_tags_aspect_and_rotation_are_kept(tmp_path: Path, suffix: str, codec: str) -> None:
+    color = ColorInfo(9, 16, 9, full_range=False)
+    clip = make_clip(
+        tmp_path / "a.mp4",
+        frames=3,
+        color=color,
+        sample_aspect_ratio=Fraction(32, 27),
+        rotation=90,
+        pix_fmt="yuv420p10le",
+    )
+    made = tmp_path / f"o{suffix}"
+    target, _ = repeated(clip.path, made, codec=codec, preset="13" if codec == "av1" else "ultrafast")
+    video = probe(made).video
+    assert video.color == color
+    assert video.pix_fmt == "yuv420p10le"
+    assert video.rotation == 90
+    assert video.sample_aspect_ratio == Fraction(32, 27) or any("pixel shape" in note for note in target.notes)
+    assert (suffix, codec) == (".mkv", "av1") or target.notes == ()
+
+
+def test_prores_keeps_tags_of_its_own(tmp_path: Path) -> None:
+    color = ColorInfo(9, 16, 9)
+    clip = make_clip(tmp_path / "a.mp4", frames=2, color=color, pix_fmt="yuv420p10le")
+    repeated(clip.path, tmp_path / "o.mov", codec="prores")
+    assert probe(tmp_path / "o.mov").video.color == color
+
+
+def test_rotation_that_ts_cannot_hold_is_told(tmp_path: Path) -> None:
+    target, _ = repeated(make_clip(tmp_path / "a.mp4", frames=2, rotation=90).path, tmp_path / "o.ts")
+    assert any("rotation of 90 degrees is lost" in note for note in target.notes)
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
+def test_full_range_is_kept(tmp_path: Path, codec: str) -> None:
+    clip = make_clip(tmp_path / "a.mp4", frames=2, color=ColorInfo(1, 1, 1, full_range=True))
+    repeated(clip.path, tmp_path / "o.mp4", codec=codec, preset="13" if codec == "av1" else "ultrafast")
+    assert probe(tmp_path / "o.mp4").video.color == ColorInfo(1, 1, 1, full_range=True)
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [(".mp4", "h264"), (".mkv", "hevc"), (".webm", None), (".mov", "prores")])
+def test_odd_sizes(tmp_path: Path, suffix: str, codec: str | None) -> None:
+    clip = make_clip(tmp_path / "a.mkv", frames=6, size=(95, 63), codec="ffv1")
+    made = tmp_path / f"o{suffix}"
+    repeated(clip.path, made, codec=codec)
+    video = probe(made).video
+    assert (video.width, video.height) == (95, 63)
+    assert read_numbers(made) == [n for n in range(6) for _ in range(2)]
+
+
+def test_one_by_one(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mkv", frames=3, size=(1, 1), codec="ffv1")
+    repeated(clip.path, tmp_path / "o.mp4")
+    assert measure(tmp_path / "o.mp4").frames == 6
+
+
+def test_hevc_in_mp4_is_tagged_for_apple(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mp4", frames=2)
+    repeated(clip.path, tmp_path / "o.mp4", codec="hevc", preset="ultrafast")
+    with av.open(tmp_path / "o.mp4") as container:
+        assert container.streams.video[0].codec_context.codec_tag == "hvc1"
+
+
+def test_the_index_stands_in_front(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mp4", frames=2)
+    repeated(clip.path, tmp_path / "o.mp4")
+    content = (tmp_path / "o.mp4").read_bytes()
+    assert content.index(b"moov") < content.index(b"mdat")
+
+
+# -- all or nothing --
+
+
+def test_only_the_part_exists_until_it_is_finished(tmp_path: Path) -> None:
+    target, info = ready(tmp_path)
+    with VideoWriter(target, info) as writer:
+        writer.write(frame(0))
+        assert part_of(target.path).exists()
+        assert part_of(target.path).name == ".out.svmv-part.mp4"
+        assert not target.path.exists()
+        writer.finish()
+        assert target.path.exists()
+        assert not part_of(target.path).exists()
+    assert measure(target.path).frames == 1
+
+
+@pytest.mark.parametrize("frames", [0, 1, 60])
+def test_an_exception_leaves_nothing(tmp_path: Path, frames: int) -> None:
+    target, info = ready(tmp_path)
+    with pytest.raises(RuntimeError, match="elsewhere"):
+        _broken_off(target, info, frames=frames)
+    assert only_source(tmp_path)
+
+
+def _broken_off(target: Target, info: MediaInfo, *, frames: int) -> None:
+    with VideoWriter(target, info) as writer:
+        for number in range(frames):
+            writer.write(frame(number))
+        raise RuntimeError("elsewhere")
+
+
+def test_leaving_without_finish_leaves_nothing(tmp_path: Path) -> None:
+    target, info = ready(tmp_path)
+    with VideoWriter(target, info) as writer:
+        writer.write(frame(0))
+    assert only_source(tmp_path)
+    with pytest.raises(ValueError, match="inside its `with`"):
+        writer.write(frame(1))
+
+
+def test_no_frame_is_no_file(tmp_path: Path) -> None:
+    target, info = ready(tmp_path)
+    with pytest.raises(OutputError, match="no frame"), VideoWriter(target, info) as writer:
+        writer.finish()
+    assert only_source(tmp_path)
+
+
+def test_an_existing_file_is_refused(tmp_path: Path) -> None:
+    target, info = ready(tmp_path)
+    target.path.write_bytes(b"precious")
+    with pytest.raises(OutputError, match="exists already") as caught, VideoWriter(target, info):
+        pass
+    assert caught.value.exit_code == ExitCode.OUTPUT
+    assert target.path.read_bytes() == b"precious"
+    assert not part_of(target.path).exists()
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_that_appears_meanwhile_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", _no_links)
+    target, info = ready(tmp_path)
+    with VideoWriter(target, info) as writer:
+        writer.write(frame(0))
+        target.path.write_bytes(b"precious")
+        with pytest.raises(OutputError, match="exists already"):
+            writer.finish()
+    assert target.path.read_bytes() == b"precious"
+    assert not part_of(target.path).exists()
+
+
+def _no_links(*_: object) -> None:
+    raise OSError(errno.EPERM, "no links here")
+
+
+def test_published_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "hardlink_to", _no_links)
+    (tmp_path / "part").write_bytes(b"whole")
+    publish(tmp_path / "part", tmp_path / "final", overwrite=False)
+    assert (tmp_path / "final").read_bytes() == b"whole"
+    assert not (tmp_path / "part").exists()
+
+
+def test_overwrite_replaces_at_the_end_only(tmp_path: Path) -> None:
+    target, info = ready(tmp_path)
+    target.path.write_bytes(b"old")
+    with VideoWriter(target, info, overwrite=True) as writer:
+        writer.write(frame(0))
+        assert target.path.read_bytes() == b"old"
+        writer.finish()
+    assert measure(target.path).frames == 1
+
+
+def test_keep_partial_takes_another_name(tmp_path: Path) -> None:
+    target, info = ready(tmp_path)
+    with VideoWriter(target, info) as writer:
+        for number in range(5):
+            writer.write(frame(number))
+        assert writer.keep_partial(tmp_path / "out.partial.mp4").frames == 5
+    assert read_numbers(tmp_path / "out.partial.mp4") == list(range(5))
+    assert not target.path.exists()
+
+
+def test_missing_and_read_only_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, info = ready(tmp_path, "deep/out.mp4")
+    with pytest.raises(OutputError, match="does not exist"), VideoWriter(target, info):
+        pass
+
+    def refuse(*_: object) -> int:  # root may write anywhere, so it is said to us
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(OutputError, match="cannot be written to"), VideoWriter(target, info):
+        pass
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    """The part file is a way to /dev/full, which takes no byte, as a disk without room."""
+
+    def full(path: Path) -> Path:
+        part = partfile.part_of(path)
+        part.symlink_to("/dev/full")
+        return part
+
+    monkeypatch.setattr("svmv_cli.media.writer.create_part", full)
+    target, info = ready(tmp_path, f"out{suffix}")
+    with pytest.raises(OutputError, match="the disk is full") as caught:
+        _written_with_noise(target, info, frames=200)
+    assert caught.value.hint
+    assert only_source(tmp_path)
+
+
+def _written_with_noise(target: Target, info: MediaInfo, *, frames: int) -> None:
+    rng = np.random.default_rng(0)
+    with VideoWriter(target, info) as writer:
+        for number in range(frames):
+            noisy = rng.integers(16, 235, (64, 96), dtype=np.uint8)
+            writer.write(replace(frame(number), planes=(noisy, *frame(number).planes[1:])))
+        writer.finish()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no resource limits on Windows")
+def test_a_file_that_may_not_grow_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    """As above with a file that takes some bytes and then no more, in a process of its own."""
+    make_clip(tmp_path / "source.mp4", frames=60, size=(192, 108), options={"crf": "1"})
+    program = textwrap.dedent("""
+        import resource, sys
+        from pathlib import Path
+        from svmv_cli.errors import OutputError
+        from tests.media import repeated
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+        try:
+            repeated(Path(sys.argv[1]), Path(sys.argv[2]), factor=4)
+        except OutputError as error:
+            print(error.message)
+    """)
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "source.mp4", tmp_path / "out.mkv"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        cwd=Path(__file__).parents[2],
+    )
+    assert "grew larger than" in done.stdout
+    assert done.stderr == ""
+    assert only_source(tmp_path)
+
+
+def test_measure_refuses_a_file_without_picture(tmp_path: Path) -> None:
+    with av.open(tmp_path / "a.mka", "w", format="matroska") as out:
+        track = out.add_stream("pcm_s16le", rate=48_000)
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 960), np.int16), format="s16", layout="mono")
+        sound.sample_rate = 48_000
+        track.codec_context.layout = "mono"
+        out.mux(track.encode(sound))
+    with pytest.raises(OutputError, match="holds no picture"):
+        measure(tmp_path / "a.mka")
