@@ -111,7 +111,7 @@ class BarProgress:
         """Begin a file."""
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[line]}"))
         self._pace = _Pace(name, frames, seconds, time.monotonic())
-        self._bar = Progress(*columns, console=Console(stderr=True), auto_refresh=False)
+        self._bar = Progress(*columns, console=Console(stderr=True, highlight=False), auto_refresh=False)
         self._task = self._bar.add_task(escape(name), total=frames, line=self._pace.line())
         self._bar.start()
 

@@ -19,14 +19,23 @@ from svmv_cli.pipeline.plan import Plan
 from svmv_cli.pipeline.records import Json, to_json
 from svmv_cli.pipeline.report import Report
 
+_WIDE = 400  # columns
+
 
 def stderr() -> Console:
     """A console for talk; made anew each time, so that it follows a redirected stderr."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return _console(to_stderr=True)
 
 
 def _stdout() -> Console:
-    return Console(highlight=False, soft_wrap=True)
+    return _console(to_stderr=False)
+
+
+def _console(*, to_stderr: bool) -> Console:
+    console = Console(stderr=to_stderr, highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = _WIDE  # a log has no edge to fold a table at
+    return console
 
 
 def say(text: str) -> None:
