@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fakes import Blend, fake_module
-from media import make_clip
 from typer.testing import CliRunner
 
 from svmv_cli.app import app
+from tests.fakes import Blend, fake_module
+from tests.media import make_clip
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from media import make_clip, read_numbers
+
+from tests.media import make_clip, read_numbers
 
 FAKES = Path(__file__).parents[1] / "fakes.py"
 posix = pytest.mark.skipif(os.name == "nt", reason="signals of another kind")

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fakes import Blend
-from media import cut, make_clip, read_numbers
+
+from tests.fakes import Blend
+from tests.media import cut, make_clip, read_numbers
 
 Call = Callable[..., object]
 HELP = "import sys; from svmv_cli.app import main\ntry: main()\nexcept SystemExit: pass\n"

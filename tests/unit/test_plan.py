@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from media import cut, make_clip
 
 from svmv_cli.errors import DamagedError, InputError, OutputError, UsageError
 from svmv_cli.media.probe import probe
@@ -16,6 +15,7 @@ from svmv_cli.pipeline.plan import Plan, check_request, make_plan
 from svmv_cli.pipeline.records import from_json, to_json
 from svmv_cli.pipeline.request import Moment, Request, parse_fps, parse_moment, parse_shots
 from svmv_cli.timeline import Grid, Phases
+from tests.media import cut, make_clip
 
 
 def plan(path: Path, **options: object) -> Plan:

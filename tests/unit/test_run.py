@@ -2,8 +2,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from fakes import Blend
-from media import draw, make_clip, number_of, read_numbers, read_planes, read_times, spoil
 
 from svmv_cli.errors import DamagedError, DeviceError, OutputError, SvmvError
 from svmv_cli.media.probe import probe
@@ -13,6 +11,8 @@ from svmv_cli.pipeline.failures import InternalError, explain
 from svmv_cli.pipeline.plan import make_plan
 from svmv_cli.pipeline.report import Report, Silent
 from svmv_cli.pipeline.request import Moment, Request
+from tests.fakes import Blend
+from tests.media import draw, make_clip, number_of, read_numbers, read_planes, read_times, spoil
 
 
 class Counting(Silent):

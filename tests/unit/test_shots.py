@@ -5,11 +5,11 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from fakes import gray_frames, texture
 
 from svmv_cli.media.frame import Frame, PixelFormat, Plane
 from svmv_cli.pipeline.report import Tally
 from svmv_cli.pipeline.shots import Seen, ShotSettings, look
+from tests.fakes import gray_frames, texture
 
 MARKS = {"picture": ".", "repeat": "r", "still": "s"}
 

@@ -10,9 +10,7 @@ from svmv_cli.timeline import Clock, Grid, Phases, joined, measured_rate
 NTSC_FILM = Fraction(24000, 1001)
 MS = Fraction(1, 1000)
 rates = st.one_of(
-    st.sampled_from(
-        [Fraction(24), NTSC_FILM, Fraction(25), Fraction(30000, 1001), Fraction(60), Fraction(15, 2)]
-    ),
+    st.sampled_from([Fraction(24), NTSC_FILM, Fraction(25), Fraction(30000, 1001), Fraction(60), Fraction(15, 2)]),
     st.fractions(min_value=1, max_value=240, max_denominator=1001),
 )
 gap_lengths = st.lists(st.integers(1, 5000), min_size=1, max_size=40)
@@ -26,9 +24,7 @@ def rising(gaps: list[int], base: Fraction = Fraction(1, 90000)) -> list[Fractio
 
 
 @given(rates, st.integers(2, 16), st.integers(1, 60), st.fractions(-5, 5, max_denominator=90000))
-def test_a_constant_rate_gives_exactly_n_times_factor(
-    rate: Fraction, factor: int, n: int, start: Fraction
-) -> None:
+def test_a_constant_rate_gives_exactly_n_times_factor(rate: Fraction, factor: int, n: int, start: Fraction) -> None:
     grid = Grid(start, rate * factor)
     times = [start + Fraction(i) / rate for i in range(n + 1)]
     made = [instant for a, b in pairwise(times) for instant in grid.instants(a, b)]
@@ -102,9 +98,7 @@ def test_matroska_rounding_is_seen_through(rate: Fraction, n: int, start: int) -
     assert measured_rate(times, MS, rate) == rate
 
 
-@pytest.mark.parametrize(
-    "rate", [Fraction(24), NTSC_FILM, Fraction(60000, 1001), Fraction(50), Fraction(120)]
-)
+@pytest.mark.parametrize("rate", [Fraction(24), NTSC_FILM, Fraction(60000, 1001), Fraction(50), Fraction(120)])
 def test_a_rate_is_found_without_a_claim(rate: Fraction) -> None:
     base = Fraction(1, 90000)
     times = [round(i / rate / base) + 126000 for i in range(2000)]

@@ -4,7 +4,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from fakes import GRAY, Blend
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from svmv_cli.pipeline.report import Tally
 from svmv_cli.pipeline.shots import Seen
 from svmv_cli.pipeline.windows import Gap, gaps, upsample
 from svmv_cli.timeline import Clock, Grid, Phases
+from tests.fakes import GRAY, Blend
 
 RATE = Fraction(24)
 
