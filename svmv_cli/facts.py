@@ -34,8 +34,7 @@ def tell_media(path: Path, *, as_json: bool) -> None:
         InputError: it is no video.
     """
     info = probe(path)
-    # Nothing is written, so an output that exists or a damaged input is no obstacle here.
-    plan = make_plan(Request(path, overwrite=True, keep_partial=True), info)
+    plan = make_plan(Request(path), info, binding=False)
     if as_json:
         terminal.print_json(_media_json(info, plan))
     else:

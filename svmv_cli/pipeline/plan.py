@@ -61,8 +61,13 @@ def check_request(request: Request) -> None:
     _check_path(request, naming.output_path(request))
 
 
-def make_plan(request: Request, info: MediaInfo) -> Plan:
+def make_plan(request: Request, info: MediaInfo, *, binding: bool = True) -> Plan:
     """Decide everything about one file.
+
+    Args:
+        request: what was asked for.
+        info: the source, as probed.
+        binding: refuse an output that could not be written and a damaged source; False only looks.
 
     Raises:
         UsageError: the options do not fit the file.
@@ -73,7 +78,7 @@ def make_plan(request: Request, info: MediaInfo) -> Plan:
     extent = find_extent(request, info)
     timing, stretch = _timing(request, extent)
     missing = extent.missing
-    if missing and not request.keep_partial:
+    if binding and missing and not request.keep_partial:
         held = len(info.video.packet_times)
         raise DamagedError(
             f"{info.path} is damaged: it holds {held} of {held + missing} frames",
@@ -81,7 +86,7 @@ def make_plan(request: Request, info: MediaInfo) -> Plan:
         )
     clock = Clock(_origin(info, extent), Fraction(stretch))
     rate = timing.rate / stretch if isinstance(timing, Grid) else None
-    target, notes = _choose_target(request, info, rate=rate, clock=clock, clip=extent.clip)
+    target, notes = _choose_target(request, info, rate=rate, clock=clock, clip=extent.clip, binding=binding)
     frames = _frames_out(timing, extent)
     plan = Plan(
         source=info.path,
@@ -107,7 +112,8 @@ def make_plan(request: Request, info: MediaInfo) -> Plan:
         keep_partial=request.keep_partial,
         notes=(*notes, *target.notes, *_warnings(info)),
     )
-    _check_room(plan)
+    if binding:
+        _check_room(plan)
     return plan
 
 
@@ -133,12 +139,13 @@ def _frames_out(timing: Grid | Phases, extent: Extent) -> int:
 
 
 def _choose_target(
-    request: Request, info: MediaInfo, *, rate: Fraction | None, clock: Clock, clip: Span
+    request: Request, info: MediaInfo, *, rate: Fraction | None, clock: Clock, clip: Span, binding: bool
 ) -> tuple[Target, tuple[str, ...]]:
     """The target under the asked-for name, or under the default name in a container that holds everything."""
 
     def choose(path: Path) -> Target | OutputError:
-        _check_path(request, path)
+        if binding:
+            _check_path(request, path)
         try:
             return choose_target(
                 info,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from svmv_cli.errors import OutputError
 from tests.fakes import Blend
 from tests.media import cut, make_clip, read_numbers
 
@@ -250,3 +251,12 @@ def test_info_tells_of_a_file(svmv: Call, tmp_path: Path) -> None:
     data = json.loads(svmv("info", path, "--json").stdout)
     assert (data["frames"], data["rate"], data["chapters"]) == (24, "24", 2)
     assert svmv("info", tmp_path / "none.mp4").code == 3
+
+
+def test_info_needs_no_place_for_an_output(svmv: Call, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, **_options: object) -> None:
+        raise OutputError(f"the folder {path.parent} cannot be written to")
+
+    monkeypatch.setattr("svmv_cli.pipeline.naming.check_output", refuse)
+    assert svmv("upsample", clip, "-y").code == 4
+    assert svmv("info", clip).code == 0
