@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import av
 from av.container import InputContainer, OutputContainer
@@ -16,17 +16,13 @@ from svmv_cli.media.covers import attach_cover
 from svmv_cli.media.decision import StreamDecision
 from svmv_cli.media.info import MediaInfo, Span
 from svmv_cli.media.opening import open_source, packets_of
-from svmv_cli.media.sound import SoundRoute
+from svmv_cli.media.retiming import moved_chapter, place, source_time
+from svmv_cli.media.sound import SoundRoute, silenced
 from svmv_cli.media.subtitles import SubtitleRoute
 from svmv_cli.timeline import Clock
 
-if TYPE_CHECKING:
-    from av.container.core import Chapter  # a type of the stubs alone
-
 _STRAY = Fraction(10)  # s that packets of one moment may lie apart in the file
 _MICROSECONDS = 1_000_000
-# With edit lists the priming before the first sound stays hidden; elsewhere it would push the picture back.
-_HIDING = frozenset({"mp4", "mov"})
 # MOV numbers languages by an old list with spellings of its own.
 _MOV_LANGUAGES = {"deu": "ger", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi", "swe": "sve"}
 
@@ -132,8 +128,8 @@ class Passthrough:
             return
         if decision.encoder is None:
             stream: Stream = self._out.add_stream_from_template(source, opaque=True)
-            hides = self._out.format.name in _HIDING
-            route: Route = _CopyRoute(source, clock=self._clock, clip=self._clip, hides=hides)
+            muxer = self._out.format.name
+            route: Route = _CopyRoute(source, clock=self._clock, clip=self._clip, muxer=muxer)
         elif isinstance(source, av.AudioStream):
             sound = SoundRoute(self._out, source, encoder=decision.encoder, clock=self._clock, clip=self._clip)
             stream, route = sound.stream, sound
@@ -157,7 +153,7 @@ class Passthrough:
                 self._source.seek(int((start - _STRAY) * _MICROSECONDS), backward=True)
         streams = [self._source.streams[index] for index in self._routes]
         for packet in packets_of(self._source, streams, damaged=self._count_damage):
-            if stop is not None and _source_time(packet) > stop + _STRAY:
+            if stop is not None and source_time(packet) > stop + _STRAY:
                 return
             yield packet
 
@@ -165,7 +161,7 @@ class Passthrough:
         self.damaged += 1
 
     def _time(self, packet: av.Packet[Stream]) -> Fraction:
-        return self._clock.to_output(_source_time(packet))
+        return self._clock.to_output(source_time(packet))
 
     def _mux(self, packet: av.Packet[Stream]) -> None:
         index = packet.stream.index
@@ -178,10 +174,10 @@ class Passthrough:
 
 
 class _CopyRoute:
-    """Packets as they are, at their new times; `hides` says whether the output can hide what is not for playing."""
+    """Packets as they are, at their new times."""
 
-    def __init__(self, source: Stream, *, clock: Clock, clip: Span, hides: bool) -> None:
-        self._hides = hides
+    def __init__(self, source: Stream, *, clock: Clock, clip: Span, muxer: str) -> None:
+        self._muxer = muxer
         self._clock = clock
         self._clip = clip
         self._still = bool(source.disposition & Disposition.attached_pic)
@@ -194,7 +190,7 @@ class _CopyRoute:
             packet.pts = packet.dts = 0
             yield packet
             return
-        if packet.is_discard and not self._hides:
+        if _unheard(packet, self._muxer):
             return
         if not place(packet, clock=self._clock, clip=self._clip, cut=self._words):
             return
@@ -234,33 +230,14 @@ class _WordsRoute:
         return iter(())
 
 
-def place(packet: av.Packet[Stream], *, clock: Clock, clip: Span, cut: bool) -> bool:
-    """Move a packet onto the output's clock; False if it lies outside the clip.
-
-    Args:
-        packet: with times on the source's clock; changed in place.
-        clock: source to output seconds.
-        clip: s on the source's clock.
-        cut: whether a packet that straddles an end of the clip is shortened to fit, as subtitles can be.
-    """
-    stamp = packet.pts if packet.pts is not None else packet.dts
-    if stamp is None:
-        return False
-    base = packet.time_base
-    begin, end = stamp * base, (stamp + (packet.duration or 0)) * base
-    start, stop = clip
-    if stop is not None and begin >= stop:
-        return False
-    if start is not None and begin < start and not (cut and end > start):
-        return False
-    if cut:
-        begin = max(begin, start) if start is not None else begin
-        end = min(end, stop) if stop is not None else end
-    delay = stamp - packet.dts if packet.dts is not None else 0
-    packet.pts = round(clock.to_output(begin) / base)
-    packet.dts = packet.pts - round(delay * clock.stretch)
-    packet.duration = round((end - begin) * clock.stretch / base)
-    return True
+def _unheard(packet: av.Packet[Stream], muxer: str) -> bool:
+    """Whether a packet only primes the decoder, and the output could not hide it: it would push the picture back."""
+    if muxer in {"mp4", "mov"}:
+        return False  # they have edit lists
+    if muxer in {"matroska", "webm"}:
+        return packet.is_discard  # they hide what one of their own kind hid, not what an edit list did
+    before, _ = silenced(packet)
+    return packet.is_discard or (before > 0 and before >= (packet.duration or 0) * packet.time_base)
 
 
 def lasting(metadata: dict[str, str]) -> dict[str, str]:
@@ -275,28 +252,6 @@ def lasting(metadata: dict[str, str]) -> dict[str, str]:
 def _carry_about(source: InputContainer, out: OutputContainer, *, clock: Clock, clip: Span) -> None:
     """File tags and chapters."""
     out.metadata.update(lasting(source.metadata))
-    chapters = [moved for chapter in source.chapters() if (moved := _chapter(chapter, clock=clock, clip=clip))]
+    chapters = [moved for chapter in source.chapters() if (moved := moved_chapter(chapter, clock=clock, clip=clip))]
     if chapters:
         out.set_chapters(chapters)
-
-
-def _chapter(chapter: Chapter, *, clock: Clock, clip: Span) -> Chapter | None:
-    base = chapter["time_base"] or Fraction(1, _MICROSECONDS)
-    begin, end = chapter["start"] * base, chapter["end"] * base
-    start, stop = clip
-    begin = max(begin, start) if start is not None else begin
-    end = min(end, stop) if stop is not None else end
-    if begin >= end:
-        return None
-    return {
-        "id": chapter["id"],
-        "start": round(clock.to_output(begin) / base),
-        "end": round(clock.to_output(end) / base),
-        "time_base": base,
-        "metadata": chapter["metadata"],
-    }
-
-
-def _source_time(packet: av.Packet[Stream]) -> Fraction:
-    stamp = packet.dts if packet.dts is not None else packet.pts
-    return (stamp or 0) * packet.time_base

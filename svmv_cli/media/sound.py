@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import av
+import numpy as np
 from av.container import OutputContainer
 from av.filter import Graph
 from av.stream import Stream
@@ -15,6 +17,7 @@ from svmv_cli.timeline import Clock
 
 _SLOWEST = Fraction(1, 2)  # atempo's lower bound; slower needs a chain
 _FASTEST = Fraction(2)  # above it atempo skips samples instead of blending them
+_PAD = 0.25  # s
 _BIT_RATE = 96_000  # bit/s per channel: transparent for AAC and Opus alike
 
 
@@ -27,35 +30,45 @@ class SoundRoute:
         encoder: FFmpeg encoder.
         clock: source to output seconds.
         clip: what is kept, s on the source's clock.
+
+    Attributes:
+        stream: the track in the output.
+        lost: packets that could not be decoded; there is silence in their place.
     """
 
     def __init__(self, out: OutputContainer, source: av.AudioStream, *, encoder: str, clock: Clock, clip: Span) -> None:
+        self.stream = _add_sound(out, source, encoder)
+        self.lost = 0
         self._source = source
         self._clock = clock
         self._clip = clip
-        self._graph: Graph | None = None
-        self._next: int | None = None  # samples, output time of the next one
-        self.stream = _add_sound(out, source, encoder)
-        self.lost = 0  # packets that could not be decoded
+        self._evened: Graph | None = None  # gaps filled, cut to the clip
+        self._slowed: Graph | None = None
+        self._heard = 0  # samples that left the first
+        self._made = 0  # samples given to the encoder
+        self._start: int | None = None  # samples, output time of the first one
 
     def feed(self, packet: av.Packet[Stream]) -> Iterator[av.Packet[Stream]]:
         """Encoded packets that a source packet brings forth."""
         try:
             frames = self._source.decode(packet)
         except av.FFmpegError:
-            self.lost += 1  # the filters put silence where it was
+            self.lost += 1
             return
         for frame in frames:
-            yield from self._filter(frame)
+            yield from self._take(frame)
 
     def flush(self) -> Iterator[av.Packet[Stream]]:
         """What is left in decoder, filters and encoder at the end."""
         for frame in self._drained():
-            yield from self._filter(frame)
-        if self._graph is not None:
-            self._graph.push(None)
-            yield from self._pull(self._graph)
-        if self._next is not None:
+            yield from self._take(frame)
+        if self._evened is not None:
+            self._evened.push(None)
+            yield from self._pass_on(self._evened)
+        if self._slowed is not None:
+            self._slowed.push(None)
+            yield from self._encode(self._slowed, until=round(self._heard * self._clock.stretch))
+        if self._made:
             yield from self.stream.encode(None)
 
     def _drained(self) -> list[av.AudioFrame]:
@@ -64,35 +77,53 @@ class SoundRoute:
         except av.FFmpegError:
             return []
 
-    def _filter(self, frame: av.AudioFrame) -> Iterator[av.Packet[Stream]]:
+    def _take(self, frame: av.AudioFrame) -> Iterator[av.Packet[Stream]]:
         if frame.pts is None or frame.time_base is None:
             return
-        if self._graph is None:
-            self._graph = _filters(frame, stretch=self._clock.stretch, clip=self._clip)
+        if self._evened is None:
+            self._evened = _evening(frame, layout=self.stream.layout.name, clip=self._clip)
         frame.pts = round(frame.pts * frame.time_base * frame.sample_rate)
         frame.time_base = Fraction(1, frame.sample_rate)
-        self._graph.push(frame)
-        yield from self._pull(self._graph)
+        self._evened.push(frame)
+        yield from self._pass_on(self._evened)
 
-    def _pull(self, graph: Graph) -> Iterator[av.Packet[Stream]]:
-        while True:
-            try:
-                frame = graph.pull()
-            except (av.BlockingIOError, av.EOFError):
-                return
-            if isinstance(frame, av.AudioFrame):
-                yield from self.stream.encode(self._placed(frame))
+    def _pass_on(self, evened: Graph) -> Iterator[av.Packet[Stream]]:
+        for frame in _pulled(evened):
+            if self._start is None:
+                begin = (frame.pts or 0) * (frame.time_base or Fraction(1, frame.sample_rate))
+                self._start = round(self._clock.to_output(begin) * frame.sample_rate)
+            self._heard += frame.samples
+            if self._clock.stretch == 1:
+                yield from self._put(frame)
+                continue
+            if self._slowed is None:
+                self._slowed = _slowing(frame, stretch=self._clock.stretch)
+            self._slowed.push(frame)
+            yield from self._encode(self._slowed)
 
-    def _placed(self, frame: av.AudioFrame) -> av.AudioFrame:
-        """The frame at its output time: the first by the clock, the others by counting samples."""
-        if self._next is None:
-            base = frame.time_base or Fraction(1, frame.sample_rate)
-            # atempo gives its first frame the source time it was made from.
-            self._next = round(self._clock.to_output((frame.pts or 0) * base) * frame.sample_rate)
-        frame.pts = self._next
+    def _encode(self, slowed: Graph, *, until: int | None = None) -> Iterator[av.Packet[Stream]]:
+        """Encode what the filter gives; not past sample `until`."""
+        for frame in _pulled(slowed):
+            room = frame.samples if until is None else min(frame.samples, until - self._made)
+            if room > 0:
+                yield from self._put(frame if room == frame.samples else _shortened(frame, room))
+
+    def _put(self, frame: av.AudioFrame) -> Iterator[av.Packet[Stream]]:
+        """Encode a frame at its output time: the first by the clock, the others by counting samples."""
+        frame.pts = (self._start or 0) + self._made
         frame.time_base = Fraction(1, frame.sample_rate)
-        self._next += frame.samples
-        return frame
+        self._made += frame.samples
+        yield from self.stream.encode(frame)
+
+
+def silenced(packet: av.Packet[Stream]) -> tuple[Fraction, Fraction]:
+    """Sound in a packet that is not for playing, at its beginning and its end, s."""
+    if not isinstance(packet.stream, av.AudioStream) or not packet.has_sidedata("skip_samples"):
+        return Fraction(0), Fraction(0)
+    rate = packet.stream.sample_rate
+    # Two little-endian 32-bit counts of samples; the reasons that follow them do not matter here.
+    before, after = struct.unpack_from("<II", bytes(packet.get_sidedata("skip_samples")))
+    return Fraction(before, rate), Fraction(after, rate)
 
 
 def tempos(stretch: Fraction) -> tuple[float, ...]:
@@ -108,27 +139,50 @@ def tempos(stretch: Fraction) -> tuple[float, ...]:
     return (*factors, float(rest)) if rest != 1 else tuple(factors)
 
 
-def _filters(frame: av.AudioFrame, *, stretch: Fraction, clip: Span) -> Graph:
-    """Gaps filled with silence, cut to the clip, stretched."""
+def _evening(frame: av.AudioFrame, *, layout: str, clip: Span) -> Graph:
+    """Gaps filled with silence, cut to the clip, in planes of floats."""
+    rate = frame.sample_rate
+    named = {name: time for name, time in zip(("start_pts", "end_pts"), clip, strict=True) if time is not None}
+    filters = [
+        ("aresample", "async=1"),
+        ("aformat", f"sample_fmts=fltp:channel_layouts={layout}"),
+        *([("atrim", ":".join(f"{name}={round(time * rate)}" for name, time in named.items()))] if named else []),
+    ]
+    return _graph(frame, filters)
+
+
+def _slowing(frame: av.AudioFrame, *, stretch: Fraction) -> Graph:
+    """Stretched at its pitch; padded first, because atempo keeps the last of its windows to itself."""
+    return _graph(frame, [("apad", f"pad_dur={_PAD}"), *(("atempo", f"{factor:.15g}") for factor in tempos(stretch))])
+
+
+def _graph(frame: av.AudioFrame, filters: Sequence[tuple[str, str]]) -> Graph:
     graph = Graph()
     rate = frame.sample_rate
-    nodes = [
-        graph.add_abuffer(
-            sample_rate=rate, format=frame.format.name, layout=frame.layout.name, time_base=Fraction(1, rate)
-        ),
-        graph.add("aresample", "async=1"),
-    ]
-    bounds = [
-        f"{name}={round(time * rate)}"
-        for name, time in zip(("start_pts", "end_pts"), clip, strict=True)
-        if time is not None
-    ]
-    if bounds:
-        nodes.append(graph.add("atrim", ":".join(bounds)))
-    nodes += [graph.add("atempo", f"{factor:.15g}") for factor in tempos(stretch)]
-    nodes.append(graph.add("abuffersink"))
-    graph.link_nodes(*nodes).configure()
+    source = graph.add_abuffer(
+        sample_rate=rate, format=frame.format.name, layout=frame.layout.name, time_base=Fraction(1, rate)
+    )
+    nodes = [graph.add(name, arguments) for name, arguments in filters]
+    graph.link_nodes(source, *nodes, graph.add("abuffersink")).configure()
     return graph
+
+
+def _pulled(graph: Graph) -> Iterator[av.AudioFrame]:
+    """All the frames a graph has ready."""
+    while True:
+        try:
+            frame = graph.pull()
+        except (av.BlockingIOError, av.EOFError):
+            return
+        if isinstance(frame, av.AudioFrame):
+            yield frame
+
+
+def _shortened(frame: av.AudioFrame, samples: int) -> av.AudioFrame:
+    kept = np.ascontiguousarray(frame.to_ndarray()[:, :samples], dtype=np.float32)
+    short = av.AudioFrame.from_ndarray(kept, format=frame.format.name, layout=frame.layout.name)
+    short.sample_rate = frame.sample_rate
+    return short
 
 
 def _add_sound(out: OutputContainer, source: av.AudioStream, encoder: str) -> av.AudioStream:
@@ -137,6 +191,8 @@ def _add_sound(out: OutputContainer, source: av.AudioStream, encoder: str) -> av
     stream = out.add_stream(encoder, rate=min(enough) if enough else max(rates))
     if not isinstance(stream, av.AudioStream):
         raise ValueError(f"not a sound encoder: {encoder!r}")
-    stream.codec_context.layout = source.layout.name
+    # Some files count channels without saying which is which; then the usual order is meant.
+    named = source.layout.name
+    stream.codec_context.layout = f"{source.channels}c" if named.endswith("channels") else named
     stream.codec_context.bit_rate = _BIT_RATE * source.channels
     return stream

@@ -62,6 +62,8 @@ def _never_copied(other: StreamInfo, container: ContainerChoice) -> str | None:
     """What a muxer would take without complaint, and then not write or write wrongly."""
     if other.kind == "attachment" and container.muxer != "matroska":
         return "only .mkv holds attachments"
+    if other.kind == "subtitle" and container.muxer == "mpegts" and other.codec not in {"dvb_subtitle", "dvb_teletext"}:
+        return ".ts holds no text subtitles that players find"
     if other.attached_picture and container.muxer not in {"mp4", "matroska"}:
         return "only .mp4 and .mkv hold cover art"
     if other.kind != "data":

@@ -11,6 +11,7 @@ from av.stream import Disposition, Stream
 
 from svmv_cli.errors import OutputError
 from svmv_cli.media.opening import open_source, packets_of
+from svmv_cli.media.sound import silenced
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,10 @@ def _extend(extents: dict[int, Extent], packet: av.Packet[Stream]) -> None:
     index = packet.stream.index
     begin = packet.pts * packet.time_base
     end = begin + (packet.duration or 0) * packet.time_base
+    before, after = silenced(packet)
+    if before and begin + before >= end:
+        return
+    begin, end = begin + before, end - after
     known = extents.get(index, Extent(index, begin, begin, end, 0))
     extents[index] = Extent(
         index, min(known.first, begin), max(known.last, begin), max(known.end, end), known.packets + 1
