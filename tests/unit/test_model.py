@@ -2,10 +2,11 @@
 
 import pytest
 import torch
-from svmv import SVMV, SVMVConfig, Motion, load, pick, stack
-from svmv.motion import acceleration
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
+
+from svmv import SVMV, Motion, SVMVConfig, load, pick, stack
+from svmv.motion import acceleration
 
 SMALL = SVMVConfig(feature_channels=16, match_channels=8, hidden_channels=16, half_channels=8, head_channels=8)
 

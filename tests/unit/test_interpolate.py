@@ -1,0 +1,116 @@
+"""The door: caching, phases, choices and refusals. The network is real, small and untrained."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import svmv
+from svmv_cli.errors import DeviceError, ModelError
+from svmv_cli.media.frame import Frame, PixelFormat
+from svmv_cli.media.info import ColorInfo
+from svmv_cli.pipeline import interpolate
+from svmv_cli.pipeline.interpolate import NetworkInterpolator, choose_device, choose_precision, make_interpolator
+from svmv_cli.pipeline.windows import Window
+
+SMALL = svmv.SVMVConfig(feature_channels=16, match_channels=8, hidden_channels=16, half_channels=8, head_channels=8)
+
+
+def frames(count: int) -> list[Frame]:
+    rng = np.random.default_rng(0)
+    pixel_format = PixelFormat.parse("yuv420p")
+    shapes = [pixel_format.plane_shape(k, 48, 40) for k in range(3)]
+    return [
+        Frame(Fraction(k, 10), Fraction(1, 10), pixel_format, tuple(rng.integers(16, 235, s, np.uint8) for s in shapes))
+        for k in range(count)
+    ]
+
+
+def windows(film: list[Frame]) -> list[Window]:
+    last = len(film) - 1
+    return [Window(film[max(k - 1, 0)], film[k], film[k + 1], film[min(k + 2, last)]) for k in range(last)]
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> NetworkInterpolator:
+    torch.manual_seed(0)
+    svmv.save(svmv.SVMV(SMALL), tmp_path / "w.safetensors", dtype=torch.float32)
+    return make_interpolator(
+        model=str(tmp_path / "w.safetensors"),
+        device="cpu",
+        precision="fp32",
+        color=ColorInfo(),
+        width=48,
+        height=40,
+        pix_fmt="yuv420p",
+    )
+
+
+def test_each_frame_is_encoded_once(small: NetworkInterpolator, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded: list[int] = []
+    encode = small._network.encode
+    monkeypatch.setattr(small._network, "encode", lambda x: encoded.append(1) or encode(x))
+    for window in windows(frames(7)):
+        small.between([window], [(Fraction(1, 2),)])
+    assert len(encoded) == 7
+
+
+def test_windows_may_want_different_numbers_of_pictures(small: NetworkInterpolator) -> None:
+    pair = windows(frames(4))[:2]
+    wanted = [(Fraction(1, 4), Fraction(1, 2)), (Fraction(3, 4),)]
+    together = small.between(pair, wanted)
+    assert [len(row) for row in together] == [2, 1]
+    for window, phases, row in zip(pair, wanted, together, strict=True):
+        for one, other in zip(small.between([window], [phases])[0], row, strict=True):
+            for a, b in zip(one, other, strict=True):
+                assert a.dtype == np.uint8
+                assert int(np.abs(a.astype(int) - b.astype(int)).max()) <= 1
+
+
+def test_memory_running_out_halves_the_batch_and_then_says_so(
+    small: NetworkInterpolator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode, sizes = small._network.decode, []
+
+    def decode_at_most(limit: int) -> None:
+        def fake(window: tuple[svmv.Features, ...], **rest: object) -> svmv.Motion:
+            sizes.append(window[0].picture.shape[0])
+            if sizes[-1] > limit:
+                raise torch.OutOfMemoryError("full")
+            return decode(window, **rest)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(small._network, "decode", fake)
+
+    four, phases = windows(frames(5)), [(Fraction(1, 2),)] * 4
+    decode_at_most(2)
+    assert len(small.between(four, phases)) == 4
+    assert sizes == [4, 2, 2]
+    decode_at_most(0)
+    with pytest.raises(DeviceError, match="out of memory"):
+        small.between(four, phases)
+
+
+def test_edges_of_a_shot_have_no_outer_frame() -> None:
+    first, middle, last = windows(frames(4))
+    assert interpolate._spacing(first) == (float("inf"), 1.0)
+    assert interpolate._spacing(middle) == (1.0, 1.0)
+    assert interpolate._spacing(last) == (1.0, float("inf"))
+
+
+def test_choices_and_refusals() -> None:
+    cpu = torch.device("cpu")
+    assert choose_device("cpu") == cpu
+    assert choose_precision("auto", cpu) in ("fp32", "bf16")
+    assert choose_precision("auto", torch.device("cuda")) == "fp16"
+    with pytest.raises(DeviceError, match="no device"):
+        choose_device("cuda:99")
+    with pytest.raises(DeviceError, match="no device"):
+        choose_device("toaster")
+    with pytest.raises(DeviceError, match="fp16"):
+        choose_precision("fp16", cpu)
+    with pytest.raises(ModelError, match="no network"):
+        make_interpolator(
+            model="x", device="cpu", precision="fp32", color=ColorInfo(), width=8, height=8, pix_fmt="gray"
+        )
