@@ -78,9 +78,7 @@ def _expand(paths: Iterable[Path]) -> Iterable[Path]:
 
 def videos_in(folder: Path) -> list[Path]:
     """The videos directly in a folder, in natural order, without those this program made from them."""
-    videos = [
-        p for p in folder.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES and not p.name.startswith(".")
-    ]
+    videos = [p for p in folder.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES and not p.name.startswith(".")]
     stems = {p.stem for p in videos}
     own = {p for p in videos if (m := _OWN.match(p.stem)) and m["source"] in stems}
     return sorted((p for p in videos if p not in own and p.is_file()), key=_natural)
@@ -131,9 +129,7 @@ def check_output(path: Path, *, source: Path, overwrite: bool, make_folder: bool
         OutputError: the path is the source itself (by any name or link), exists, or cannot be written.
     """
     if _same_file(source, path):
-        raise OutputError(
-            f"the output {path} is the input itself", hint="Give another name with -o, or leave it out."
-        )
+        raise OutputError(f"the output {path} is the input itself", hint="Give another name with -o, or leave it out.")
     if path.is_dir():
         raise OutputError(f"{path} is a folder", hint="Name the file in it, or use --output-dir.")
     if path.exists() and not overwrite:

@@ -55,9 +55,7 @@ class Request:
 
     def __post_init__(self) -> None:
         if sum(mode is not None for mode in (self.factor, self.fps, self.slow)) > 1:
-            raise UsageError(
-                "--factor, --fps and --slow exclude each other", hint="Give exactly one of them."
-            )
+            raise UsageError("--factor, --fps and --slow exclude each other", hint="Give exactly one of them.")
         for name, value in (("--factor", self.factor), ("--slow", self.slow)):
             if value is not None and value < 2:
                 raise UsageError(f"{name} must be 2 or more, not {value}")
@@ -92,9 +90,7 @@ def parse_moment(text: str) -> Moment:
         return Moment(frame=int(m["n"]))
     m = _CLOCK.match(text)
     if m is None or (m["m"] and (int(m["m"]) >= 60 or Fraction(m["s"]) >= 60) and m["h"]):
-        raise UsageError(
-            f"not a time: {text!r}", hint="Write it like 75.4, 1:15.4, 0:01:15.400, or 1800f for a frame."
-        )
+        raise UsageError(f"not a time: {text!r}", hint="Write it like 75.4, 1:15.4, 0:01:15.400, or 1800f for a frame.")
     seconds = int(m["h"] or 0) * 3600 + int(m["m"] or 0) * 60 + Fraction(m["s"])
     return Moment(seconds=seconds)
 

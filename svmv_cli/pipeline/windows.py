@@ -155,9 +155,7 @@ def upsample(
     yield from _emit(waiting, interpolator, clock=clock, tally=tally)
 
 
-def _emit(
-    waiting: Sequence[Gap], interpolator: Interpolator, *, clock: Clock, tally: Tally
-) -> Iterator[Frame]:
+def _emit(waiting: Sequence[Gap], interpolator: Interpolator, *, clock: Clock, tally: Tally) -> Iterator[Frame]:
     made = iter(_made(waiting, interpolator))
     for gap in waiting:
         for instant in gap.instants:
