@@ -80,7 +80,8 @@ def test_correlation_equals_its_definition(cuda: torch.device, shape: tuple[int,
     flow[:, :, ::5] = float("nan")
 
     def correlated(tensors: list[Tensor], backend: Backend) -> list[Tensor]:
-        return [correlate(*tensors, flow, radius=radius, backend=backend)]
+        a, b = tensors
+        return [correlate(a, b, flow, radius=radius, backend=backend)]
 
     tensors = [draw(2, *shape).to(cuda), draw(3, *shape).to(cuda)]
     expected = with_gradients(correlated, tensors, "torch")
@@ -97,7 +98,7 @@ def test_batches_of_8k_do_not_overflow_the_indices(cuda: torch.device) -> None:
     offsets, weights = torch.zeros(B, M, 2, H, W, device=cuda), torch.ones(B, M, H, W, device=cuda)
     total, norm = splat(values, offsets, weights, backend="triton")
     assert bool((norm == M).all())
-    assert bool((total == M * values).all())
+    assert float((total - M * values).abs().max()) < 1e-5
 
 
 @pytest.mark.gpu
@@ -115,11 +116,10 @@ def test_kernels_run_on_the_device_of_their_tensors(cuda: torch.device) -> None:
 def test_the_network_gives_on_cuda_what_it_gives_on_the_cpu(cuda: torch.device) -> None:
     torch.manual_seed(0)
     network, frames, t = SVMV().eval(), torch.rand(2, 4, 3, 96, 130), torch.tensor([[0.25, 0.5], [0.5, 0.9]])
-    with torch.no_grad():
+    with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):
         expected = network(frames, t)
         got = network.to(cuda)(frames.to(cuda), t.to(cuda))
-    # Convolutions may use TF32; the splat follows the motion they give.
-    assert float((got.cpu() - expected).abs().mean()) < 2e-3
+    assert float((got.cpu() - expected).abs().mean()) < 1e-3
 
 
 @pytest.mark.gpu

@@ -34,7 +34,7 @@ def gradients(a: Tensor, b: Tensor, flow: Tensor, *, radius: int, backend: Backe
     """The correlation, and what flows back into both feature maps from a fixed upstream gradient."""
     a, b = a.clone().requires_grad_(), b.clone().requires_grad_()
     out = correlate(a, b, flow, radius=radius, backend=backend)
-    out.backward(torch.randn(out.shape, generator=torch.Generator().manual_seed(99)))
+    torch.autograd.backward(out, torch.randn(out.shape, generator=torch.Generator().manual_seed(99)))
     assert a.grad is not None
     assert b.grad is not None
     return [out.detach(), a.grad, b.grad]
@@ -100,8 +100,8 @@ def test_twins_agree_at_the_sizes_of_the_network(backend: Backend) -> None:
 @pytest.mark.parametrize("backend", EVERY)
 def test_channels_last_features_give_the_same(backend: Backend) -> None:
     a, b, flow = features(4, 1, 8, 5, 6)
-    lasting = [x.contiguous(memory_format=torch.channels_last) for x in (a, b)]
-    out = correlate(*lasting, flow, radius=2, backend=backend)
+    lasting_a, lasting_b = (x.contiguous(memory_format=torch.channels_last) for x in (a, b))
+    out = correlate(lasting_a, lasting_b, flow, radius=2, backend=backend)
     torch.testing.assert_close(out, correlate(a, b, flow, radius=2, backend=backend))
 
 
@@ -123,7 +123,7 @@ def test_wild_motion_reads_zero(backend: Backend, wild: float) -> None:
 def test_the_motion_is_data(backend: Backend) -> None:
     a, b, flow = features(6, 1, 4, 5, 5)
     flow.requires_grad_()
-    correlate(a.requires_grad_(), b, flow, radius=1, backend=backend).sum().backward()
+    torch.autograd.backward(correlate(a.requires_grad_(), b, flow, radius=1, backend=backend).sum())
     assert flow.grad is None
     assert a.grad is not None
 
