@@ -45,6 +45,9 @@ def train(
     scratch = start == "scratch"
     network = _network(start)
     real = _footage(data, output / "clips", say=terminal.say)
+    crop = min(crop, real.largest_crop // 64 * 64)
+    if crop == 0:
+        raise InputError("the footage is too small to train on", hint="It takes pictures of at least 64x64.")
     schedule = _schedule(
         steps=steps, minutes=minutes, batch=batch, crop=crop, rate=rate or (5e-4 if scratch else 1e-4), seed=seed
     )

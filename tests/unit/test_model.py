@@ -50,6 +50,14 @@ def test_reversed_time_gives_the_same_picture(network: SVMV) -> None:
 
 
 @torch.no_grad()
+def test_reversed_time_turns_uneven_spacing_round(network: SVMV) -> None:
+    frames, spacing = window(7), torch.tensor([[2.0, torch.inf]])
+    forward = network.synthesize(network.analyze(frames, spacing), torch.tensor([[0.25]]))
+    backward = network.synthesize(network.analyze(frames.flip(1), spacing.flip(1)), torch.tensor([[0.75]]))
+    torch.testing.assert_close(forward, backward, atol=1e-4, rtol=0)
+
+
+@torch.no_grad()
 def test_ends_of_the_interval_are_the_frames_themselves(network: SVMV) -> None:
     frames = window(1)
     made = network(frames, torch.tensor([[0.0, 1.0]]))
@@ -83,6 +91,10 @@ def test_a_global_translation_is_recovered(base: SVMV, shift: tuple[int, int]) -
     made = base.synthesize(motion, torch.tensor([[0.5]]))[0, 0]
     inside = (slice(None), slice(edge, -edge), slice(edge, -edge))
     assert psnr(made[inside], view(0.5)[inside]) > 34
+    found = 4 * motion.levels[-1].near[0, :, edge // 4 : -edge // 4, edge // 4 : -edge // 4].flatten(1).median(dim=1)[0]
+    torch.testing.assert_close(
+        found, -torch.tensor([dx, dy]).float(), atol=1.0, rtol=0
+    )  # px; the view moves, not the scene
 
 
 @torch.no_grad()

@@ -36,7 +36,8 @@ class ClipStore:
     def __init__(self, folder: Path) -> None:
         entries = json.loads((folder / "index.json").read_text())
         self.entries = [ClipEntry(**entry) for entry in entries]
-        self._bytes = np.memmap(folder / "clips.bin", np.uint8, mode="r")
+        stored = folder / "clips.bin"  # an empty file cannot be mapped
+        self._bytes = np.memmap(stored, np.uint8, mode="r") if stored.stat().st_size else np.empty(0, np.uint8)
 
     @staticmethod
     def build(folder: Path, clips: Iterable[tuple[str, str, Bytes]]) -> "ClipStore":
@@ -84,9 +85,16 @@ class RealSource:
         if not by_source:
             raise ValueError("no clip is long enough to train on")
         self._sources = [by_source[key] for key in sorted(by_source)]
+        self.largest_crop = max(min(e.height, e.width) for entries in self._sources for e in entries)  # px
 
     def draw(self, rng: np.random.Generator, *, batch: int, crop: int, device: torch.device) -> Sample:
-        """One batch of `crop`-sized squares."""
+        """One batch of `crop`-sized squares.
+
+        Raises:
+            ValueError: no clip is as large as that.
+        """
+        if crop > self.largest_crop:
+            raise ValueError(f"no clip is large enough for crops of {crop} px, only for {self.largest_crop}")
         packed, times = zip(*(self._one(rng, crop) for _ in range(batch)), strict=True)
         rgb = to_rgb(torch.from_numpy(np.stack(packed)).to(device, non_blocking=True))
         t = torch.tensor(times, dtype=torch.float32, device=device)

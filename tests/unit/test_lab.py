@@ -1,0 +1,80 @@
+"""`svmv evaluate` and `svmv train` on small clips, and what they are measured with."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from svmv.metrics import psnr, sharpness, similarity
+from svmv.training.evaluation import evaluate_clip, split
+from svmv.training.rivals import Linear, Repeat
+from svmv_cli.app import app
+from tests.media import make_clip
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    made = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return made.exit_code, made.stdout, made.stderr
+
+
+def test_gaps_of_a_clip() -> None:
+    gaps = split(9, 4)
+    assert [gap.window for gap in gaps] == [(0, 0, 1, 2), (0, 1, 2, 2)]
+    assert [gap.dropped for gap in gaps] == [(1, 2, 3), (5, 6, 7)]
+    assert gaps[0].times == (0.25, 0.5, 0.75)
+
+
+def test_figures_of_known_pictures() -> None:
+    grey = torch.full((1, 3, 32, 32), 100 / 255)
+    assert float(psnr(grey, grey + 5 / 255)) == pytest.approx(10 * np.log10(255**2 / 25), abs=1e-3)
+    noise = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert float(similarity(noise, noise).planar) == pytest.approx(1, abs=1e-5)
+    assert float(sharpness(noise, noise)) == pytest.approx(1)
+    assert float(sharpness(torch.nn.functional.avg_pool2d(noise, 3, 1, 1), noise)) < 0.5
+
+
+def test_blending_is_exact_for_a_linear_fade() -> None:
+    fade = np.stack([np.full((3, 16, 16), 10 * k, np.uint8) for k in range(9)])
+    scores = evaluate_clip("fade", fade, [Repeat(), Linear()], step=2)
+    assert scores.mean("linear").psnr == pytest.approx(80)  # where it is capped
+    assert scores.mean("repeat").psnr == pytest.approx(10 * np.log10(255**2 / 100), abs=1e-3)
+
+
+def test_evaluate_tells_every_method_and_keeps_its_records(tmp_path: Path) -> None:
+    make_clip(tmp_path / "c.mkv", frames=9, codec="ffv1")
+    table = tmp_path / "t.csv"
+    code, out, err = run("evaluate", tmp_path, "--against", "repeat,linear,minterpolate", "--json", "--csv", table)
+    assert code == 0, err
+    told = json.loads(out)["groups"]["all"]
+    assert told["clips"] == 1
+    assert {"svmv", "repeat", "linear", "minterpolate"} <= set(told)
+    with table.open() as rows:
+        assert [row["method"] for row in csv.DictReader(rows)] == ["svmv", "repeat", "linear", "minterpolate"]
+
+
+def test_evaluate_refuses_what_it_does_not_know(tmp_path: Path) -> None:
+    assert run("evaluate", tmp_path / "none.mp4")[0] == 3
+    make_clip(tmp_path / "c.mkv", frames=3, codec="ffv1")
+    assert run("evaluate", tmp_path, "--against", "magic")[0] == 2
+    assert run("evaluate", tmp_path, "--protocol", "3x")[0] == 2
+    assert run("evaluate", tmp_path, "--model", "no-such")[0] == 6
+
+
+def test_train_makes_weights_that_evaluate_takes(tmp_path: Path) -> None:
+    make_clip(tmp_path / "c.mkv", frames=12, size=(96, 64), codec="ffv1")
+    folder = tmp_path / "run"
+    code, _, err = run("train", "--data", tmp_path / "c.mkv", "-o", folder, "--steps", 2, "--crop", 64, "--batch", 1)
+    assert code == 0, err
+    assert json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])["step"] == 2
+    weights = folder / "weights.safetensors"
+    assert run("evaluate", tmp_path / "c.mkv", "--against", "none", "--model", weights)[0] == 0
+
+
+def test_train_wants_a_length_and_footage_that_moves(tmp_path: Path) -> None:
+    make_clip(tmp_path / "c.mkv", frames=4, codec="ffv1")
+    assert run("train", "--data", tmp_path, "-o", tmp_path / "r")[0] == 2
+    assert run("train", "--data", tmp_path, "-o", tmp_path / "r", "--steps", 1)[0] == 3
