@@ -37,7 +37,8 @@ class VideoReader:
 
     Attributes:
         decoded: frames given so far.
-        damaged: packets that could not be decoded, and frames given though the decoder called them corrupt.
+        damaged: packets that are torn or could not be decoded, and frames given though the decoder called them
+            corrupt; one fault may count as both.
         dropped: frames left out because they are not later than the one before.
     """
 
@@ -142,6 +143,8 @@ class VideoReader:
         """Decoded pictures from the sought position to the end; what fails to decode is counted, not told."""
         container, stream = self._position()
         for packet in packets_of(container, [stream], damaged=self._count_damage):
+            # Decoders with several threads do not always tell; what the demuxer saw torn is torn every time.
+            self.damaged += packet.is_corrupt
             yield from self._decode(stream, packet)
         yield from self._decode(stream, None)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -37,6 +37,9 @@ class WrittenInfo:
     frames: int
     bytes: int
     duration: Fraction  # s, first frame's beginning to last frame's end
+
+
+Check = Callable[[Path, WrittenInfo], None]
 
 
 class VideoWriter:
@@ -90,13 +93,16 @@ class VideoWriter:
             self._file.write(frame)
         self.frames += 1
 
-    def finish(self) -> WrittenInfo:
+    def finish(self, check: Check | None = None) -> WrittenInfo:
         """Encode what is left, join the rest of the other streams and give the file its name.
+
+        Args:
+            check: looks at the complete file before it gets its name; what it raises keeps the name from it.
 
         Raises:
             OutputError: no frame was written, the disk is full, or the file appeared in the meantime.
         """
-        return self._finish_as(self._target.path)
+        return self._finish_as(self._target.path, check)
 
     def keep_partial(self, path: Path) -> WrittenInfo:
         """Finish what there is under another name, as for a source that broke in the middle.
@@ -117,16 +123,18 @@ class VideoWriter:
             self._file = None
         _remove(part)
 
-    def _finish_as(self, path: Path) -> WrittenInfo:
+    def _finish_as(self, path: Path, check: Check | None = None) -> WrittenInfo:
         if self._part is None or self._file is None:
             raise OutputError(f"there was no frame to write to {path}")
         with telling_writes(path):
             duration = self._file.finish()
         self._file = None
-        size = self._part.stat().st_size
+        written = WrittenInfo(self.frames, self._part.stat().st_size, duration)
+        if check is not None:
+            check(self._part, written)
         publish(self._part, path, overwrite=self._overwrite)
         self._part = None
-        return WrittenInfo(self.frames, size, duration)
+        return written
 
 
 class _OpenFile:

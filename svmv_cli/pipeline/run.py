@@ -4,6 +4,8 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
+from pathlib import Path
 
 from svmv_cli.errors import DamagedError, OutputError
 from svmv_cli.media.frame import Frame
@@ -54,8 +56,7 @@ def run(plan: Plan, *, info: MediaInfo, interpolator: Interpolator, progress: Pr
             writer.write(frame)
             progress.advance(1)
         whole = _check_whole(plan, reader)
-        written = writer.finish()
-    _verify(plan, written, whole=whole)
+        written = writer.finish(partial(_verify, plan, whole=whole))
     seconds = time.perf_counter() - began
     return Report(
         status="ok" if whole else "damaged",
@@ -135,16 +136,16 @@ def _damaged(plan: Plan, reader: VideoReader) -> DamagedError:
     )
 
 
-def _verify(plan: Plan, written: WrittenInfo, *, whole: bool) -> None:
-    """Read the output back. A file that is not what was planned does not keep its name."""
-    found = measure(plan.target.path)
+def _verify(plan: Plan, part: Path, written: WrittenInfo, *, whole: bool) -> None:
+    """Read the complete file back. One that is not what was planned does not get the output's name."""
+    found = measure(part)
     planned = plan.frames_out if whole else written.frames
     step = plan.duration / plan.frames_out
     off = abs(found.duration - plan.duration) if whole else Fraction(0)
     if found.frames == written.frames == planned and off <= step:
         return
     aside = plan.target.path.with_name(f"{plan.target.path.name}.unverified")
-    plan.target.path.replace(aside)
+    part.replace(aside)
     raise OutputError(
         f"the output holds {found.frames} frames in {float(found.duration):.3f} s, "
         f"planned were {planned} in {float(plan.duration):.3f} s",
