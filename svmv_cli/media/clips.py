@@ -7,16 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from svmv_cli.errors import InputError
+from svmv_cli.media.containers import VIDEO_SUFFIXES
 from svmv_cli.media.probe import probe
 from svmv_cli.media.reader import VideoReader
 
 Pictures = npt.NDArray[np.uint8]
-
-# What a folder is searched for; a file that is named itself may be called anything.
-_SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts", ".wmv", ".flv"}
-    | {".ogv", ".3gp", ".y4m", ".mxf", ".nut", ".gif"}
-)
 
 
 def find_clips(paths: list[Path]) -> list[Path]:
@@ -58,4 +53,4 @@ def read_clip(path: Path, *, limit: int | None = None) -> Pictures:
 
 
 def _videos(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())

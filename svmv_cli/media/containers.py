@@ -1,4 +1,4 @@
-"""Output containers by file extension, and what each one holds. Knows no streams."""
+"""Files by extension: which are video, which containers are written and what each holds. Knows no streams."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,11 @@ class ContainerChoice:
     options: tuple[tuple[str, str], ...] = ()
 
 
+# What a folder is searched for; a file that is named itself may be called anything.
+VIDEO_SUFFIXES = frozenset(
+    {".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut"}
+    | {".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"}
+)
 _ISO = (("movflags", "+faststart"),)
 
 CONTAINERS = {

@@ -8,13 +8,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from svmv_cli.errors import InputError, OutputError, UsageError
-from svmv_cli.media.containers import CONTAINERS
+from svmv_cli.media.containers import CONTAINERS, VIDEO_SUFFIXES
 from svmv_cli.pipeline.request import Request
 
-VIDEO_SUFFIXES = frozenset(
-    {".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf"}
-    | {".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"}
-)
 FALLBACK_SUFFIX = ".mkv"  # holds any stream
 _OWN = re.compile(r"(?P<source>.+)_(?:slow\d+x|\d+x|\d+(?:\.\d+)?fps)$")
 _DIGITS = re.compile(r"(\d+)")
