@@ -67,6 +67,8 @@ class Frame:
     duration: Fraction  # s, until the next picture; the best that is known for the last one
     format: PixelFormat
     planes: tuple[Plane, ...]  # each (rows, columns)
+    damaged: int = 0  # faults met in the source since the frame before
+    late: int = 0  # frames left out since the frame before, because their time had passed
 
     @property
     def width(self) -> int:

@@ -53,6 +53,7 @@ class VideoReader:
         self.decoded = 0
         self.damaged = 0
         self.dropped = 0
+        self._told = (0, 0)  # what the frames given so far carry of `damaged` and of `dropped`
         self._info = info
         self._format = PixelFormat.parse(pix_fmt)
         self._start = start
@@ -77,6 +78,11 @@ class VideoReader:
         if self._container is not None:
             self._container.close()
             self._container = None
+
+    @property
+    def untold(self) -> tuple[int, int]:
+        """Of `damaged` and `dropped` what no frame given so far carries."""
+        return self.damaged - self._told[0], self.dropped - self._told[1]
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames in presentation order.
@@ -109,7 +115,10 @@ class VideoReader:
         self.damaged += picture.is_corrupt
         if picture.format.name.replace("yuvj", "yuv") != self._format.name:
             picture = self._converter(picture)
-        return Frame(time, self._duration(time), self._format, planes_of(picture, self._format))
+        damaged, late = self.untold
+        self._told = self.damaged, self.dropped
+        planes = planes_of(picture, self._format)
+        return Frame(time, self._duration(time), self._format, planes, damaged=damaged, late=late)
 
     def _duration(self, time: Fraction) -> Fraction:
         """Until the next picture; for the last one what the file says, else the mean gap."""

@@ -10,7 +10,6 @@ from svmv_cli.errors import InputError
 from svmv_cli.media.frame import Frame
 from svmv_cli.media.probe import probe
 from svmv_cli.media.reader import VideoReader
-from svmv_cli.pipeline.report import Tally
 from svmv_cli.pipeline.shots import ShotSettings, look
 
 Packed = npt.NDArray[np.uint8]  # (H·3/2, W), planar 4:2:0
@@ -35,10 +34,9 @@ def training_clips(
 
 def _shots(path: Path) -> Iterator[npt.NDArray[np.uint8]]:
     info = probe(path)
-    tally = Tally()
     shot: list[Packed] = []
     with VideoReader(info, pix_fmt="yuv420p") as reader:
-        for seen in look(reader, settings=ShotSettings(), tally=tally):
+        for seen in look(reader, settings=ShotSettings()):
             if seen.cut or len(shot) == LONGEST:
                 yield from _usable(shot)
                 shot = []

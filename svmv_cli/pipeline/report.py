@@ -1,6 +1,6 @@
 """What a run tells: while it works (`Progress`) and when it is done (`Report`). Knows no terminal."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal, Protocol
@@ -46,13 +46,20 @@ class Silent:
 
 @dataclass(slots=True)
 class Tally:
-    """What the stages of one run count as frames pass them. Each field is written by one stage only."""
+    """What a stretch of the film came to."""
 
+    frames: int = 0  # of the source, that were used
     cuts: list[Fraction] = field(default_factory=list)  # s, source clock: first frame of each new shot
     duplicates: int = 0  # source frames found to repeat the one before
     late: int = 0  # source frames left out because their time had passed
+    damaged: int = 0  # faults in the source
     held: int = 0  # output frames that repeat their left neighbour instead of an in-between
     made: int = 0  # output frames the network made
+
+    def add(self, other: "Tally") -> None:
+        """Count what another stretch came to as well."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
 
 @dataclass(frozen=True, slots=True)

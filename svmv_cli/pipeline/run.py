@@ -1,14 +1,11 @@
 """A Plan carried out: decode, see, window, interpolate, encode, check what came of it. Decides nothing."""
 
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
 from svmv_cli.errors import DamagedError, OutputError
-from svmv_cli.media.frame import Frame
 from svmv_cli.media.info import MediaInfo
 from svmv_cli.media.pictures import working_format
 from svmv_cli.media.reader import VideoReader
@@ -17,12 +14,10 @@ from svmv_cli.media.writer import VideoWriter, WrittenInfo
 from svmv_cli.pipeline.plan import Plan
 from svmv_cli.pipeline.prefetch import prefetch
 from svmv_cli.pipeline.report import Progress, Report, Tally
-from svmv_cli.pipeline.shots import look
-from svmv_cli.pipeline.windows import Interpolator, gaps, upsample
-from svmv_cli.timeline import Grid
+from svmv_cli.pipeline.stages import SegmentEnd, make_frames
+from svmv_cli.pipeline.windows import Interpolator
 
 _DEPTH = 8  # frames each thread runs ahead
-_DEVICE_BATCH = 4  # windows per call on a GPU; the CPU takes them one by one
 _LOST_UNSEEN = 200  # one picture in so many may fail to come without any other sign of damage
 
 
@@ -41,35 +36,38 @@ def run(plan: Plan, *, info: MediaInfo, interpolator: Interpolator, progress: Pr
         DeviceError: the device failed or ran out of memory.
     """
     began = time.perf_counter()
-    tally = Tally()
-    batch = plan.batch or (1 if interpolator.device == "cpu" else _DEVICE_BATCH)
+    total = Tally()
     start, stop = plan.clip
     plan.target.path.parent.mkdir(parents=True, exist_ok=True)
     with (
         VideoReader(info, pix_fmt=working_format(plan.target.pix_fmt).name, start=start, stop=stop) as reader,
         prefetch(reader, _DEPTH, name="decode") as decoded,
-        prefetch(_stages(decoded, plan, interpolator, batch=batch, tally=tally), _DEPTH, name="make") as made,
+        prefetch(make_frames(decoded, plan, interpolator, joints=()), _DEPTH, name="make") as made,
         VideoWriter(plan.target, info, overwrite=plan.overwrite) as writer,
     ):
-        for frame in made:
+        for item in made:
+            if isinstance(item, SegmentEnd):
+                total.add(item.tally)
+                continue
             _check_unbroken(plan, reader)
-            writer.write(frame)
+            writer.write(item)
             progress.advance(1)
-        whole = _check_whole(plan, reader)
+        total.add(Tally(damaged=reader.untold[0], late=reader.untold[1]))
+        whole = _check_whole(plan, total)
         written = writer.finish(partial(_verify, plan, whole=whole))
     seconds = time.perf_counter() - began
     return Report(
         status="ok" if whole else "damaged",
         source=plan.source,
         output=plan.target.path,
-        frames_in=reader.decoded,
+        frames_in=total.frames,
         frames_out=written.frames,
-        frames_made=tally.made,
-        frames_held=tally.held,
-        duplicates=tally.duplicates,
-        late=tally.late + reader.dropped,
-        damaged=reader.damaged,
-        cuts=tuple(plan.target.clock.to_output(cut) for cut in tally.cuts),
+        frames_made=total.made,
+        frames_held=total.held,
+        duplicates=total.duplicates,
+        late=total.late,
+        damaged=total.damaged,
+        cuts=tuple(plan.target.clock.to_output(cut) for cut in total.cuts),
         duration=written.duration,
         rate=plan.target.rate,
         seconds=round(seconds, 3),
@@ -85,53 +83,30 @@ def run(plan: Plan, *, info: MediaInfo, interpolator: Interpolator, progress: Pr
     )
 
 
-def _stages(
-    decoded: Iterable[Frame], plan: Plan, interpolator: Interpolator, *, batch: int, tally: Tally
-) -> Iterator[Frame]:
-    """From decoded frames to the output's."""
-    placed = _placed(decoded, plan, tally)
-    seen = look(placed, settings=plan.shots, tally=tally)
-    between = gaps(seen, plan.timing, tail=plan.tail)
-    return upsample(between, interpolator, batch=batch, clock=plan.target.clock, tally=tally)
-
-
-def _placed(frames: Iterable[Frame], plan: Plan, tally: Tally) -> Iterator[Frame]:
-    """Frames of a constant rate at their exact places; what is no later than the one before is left out."""
-    grid = Grid(plan.first, plan.source_rate) if plan.source_rate else None
-    latest: Fraction | None = None
-    for frame in frames:
-        moved = frame if grid is None else replace(frame, time=grid.nearest(frame.time))
-        if latest is not None and moved.time <= latest:
-            tally.late += 1
-            continue
-        latest = moved.time
-        yield moved
-
-
 def _check_unbroken(plan: Plan, reader: VideoReader) -> None:
     """Stop at the first damage rather than after hours, unless a damaged result is welcome."""
     if reader.damaged and not plan.keep_partial:
-        raise _damaged(plan, reader)
+        raise _damaged(plan, frames=reader.decoded, faults=reader.damaged)
 
 
-def _check_whole(plan: Plan, reader: VideoReader) -> bool:
+def _check_whole(plan: Plan, total: Tally) -> bool:
     """Whether all frames came; raises if they did not and must."""
-    lost = plan.frames_in - reader.decoded - reader.dropped
+    lost = plan.frames_in - total.frames - total.late
     tolerated = max(1, plan.frames_in // _LOST_UNSEEN)
-    if not reader.decoded:
+    if not total.frames:
         raise DamagedError(f"no frame of {plan.source} could be decoded")
-    if lost <= tolerated and not reader.damaged and not plan.missing:
+    if lost <= tolerated and not total.damaged and not plan.missing:
         return True
     if not plan.keep_partial:
-        raise _damaged(plan, reader)
+        raise _damaged(plan, frames=total.frames, faults=total.damaged)
     return False
 
 
-def _damaged(plan: Plan, reader: VideoReader) -> DamagedError:
+def _damaged(plan: Plan, *, frames: int, faults: int) -> DamagedError:
     declared = plan.frames_in + plan.missing
-    broken = f", {reader.damaged} broken packets" if reader.damaged else ""
+    broken = f", {faults} broken packets" if faults else ""
     return DamagedError(
-        f"{plan.source} is damaged: decoded {reader.decoded} of {declared} frames{broken}",
+        f"{plan.source} is damaged: decoded {frames} of {declared} frames{broken}",
         hint="--keep-partial keeps what can be made of it.",
     )
 

@@ -4,6 +4,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise, takewhile
 from statistics import median
 from typing import Literal
@@ -12,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from svmv_cli.media.frame import Frame, Plane
-from svmv_cli.pipeline.report import Tally
 
 DEFAULT_CUT_THRESHOLD = 0.3
 DEFAULT_LONGEST_RUN = 5
@@ -49,12 +49,15 @@ class Seen:
     frame: Frame
     cut: bool = False  # a new shot begins with it
     role: Literal["picture", "repeat", "still"] = "picture"  # repeat: bridged; still: kept, and held before
+    repeats: bool = False  # it shows the picture before it again, whatever is made of that
+    since: Fraction | None = None  # s: a look that begins with the frame of this time sees all from here on the same
 
 
 @dataclass(frozen=True, slots=True)
 class _Sight:
     """What is remembered of a picture."""
 
+    time: Fraction  # s
     thumb: Levels  # (rows, columns), 8-bit code values
     tones: Levels  # (32,), shares of the picture
 
@@ -66,17 +69,16 @@ class _Look:
     repeats: bool  # nearly the same as the last picture that was not a repeat itself
 
 
-def look(frames: Iterable[Frame], *, settings: ShotSettings, tally: Tally) -> Iterator[Seen]:
+def look(frames: Iterable[Frame], *, settings: ShotSettings) -> Iterator[Seen]:
     """Mark each frame as the start of a shot, a repeat, part of a still, or a plain picture.
 
     Args:
         frames: in rising time. At most `max(3, longest_run) + 3` of them are held at once.
         settings: what is looked for.
-        tally: counts duplicates, lists cuts.
     """
     reach = max(_NEIGHBOURS, settings.longest_run) + 1
     ahead: deque[_Look] = deque()
-    judge = _Judge(settings, tally)
+    judge = _Judge(settings)
     for one in _looks(frames):
         ahead.append(one)
         if len(ahead) > reach:
@@ -88,22 +90,20 @@ def look(frames: Iterable[Frame], *, settings: ShotSettings, tally: Tally) -> It
 class _Judge:
     """Decides about frames in order, with the next few in view and the last few remembered."""
 
-    def __init__(self, settings: ShotSettings, tally: Tally) -> None:
+    def __init__(self, settings: ShotSettings) -> None:
         self._settings = settings
-        self._tally = tally
         self._past: deque[_Sight] = deque(maxlen=_NEIGHBOURS + 1)
         self._run: Literal["repeat", "still"] | None = None
 
     def decide(self, now: _Look, ahead: Iterable[_Look]) -> Seen:
+        # All that is remembered begins with a picture that repeats none: a look that begins there remembers the same.
+        since = self._past[0].time if self._past else now.frame.time
         if now.repeats:
-            self._tally.duplicates += 1
-            return Seen(now.frame, role=self._role_in_run(ahead))
+            return Seen(now.frame, role=self._role_in_run(ahead), repeats=True, since=since)
         self._run = None
         cut = self._is_cut(now.sight, [one.sight for one in ahead if not one.repeats][:_NEIGHBOURS])
-        if cut:
-            self._tally.cuts.append(now.frame.time)
         self._past.append(now.sight)
-        return Seen(now.frame, cut=cut)
+        return Seen(now.frame, cut=cut, since=since)
 
     def _role_in_run(self, ahead: Iterable[_Look]) -> Literal["picture", "repeat", "still"]:
         longest = self._settings.longest_run
@@ -143,7 +143,7 @@ def _sight(frame: Frame) -> _Sight:
     sample = luma[::rows, ::columns]
     tones = np.bincount((sample >> (frame.format.depth - 5)).ravel(), minlength=32)[:32]
     levels = sample.astype(np.float32) / np.float32(1 << (frame.format.depth - 8))
-    return _Sight(_block_means(levels, _BLOCK), np.asarray(tones / sample.size, np.float32))
+    return _Sight(frame.time, _block_means(levels, _BLOCK), np.asarray(tones / sample.size, np.float32))
 
 
 def _block_means(values: Levels, size: int) -> Levels:

@@ -1,7 +1,7 @@
 """From a stream of frames to the frames of the output, by windows of four within a shot. Knows no pixels."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
 from typing import Protocol
@@ -23,6 +23,14 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Resume:
+    """Where a film must be taken up again for the same gaps to come as in one go."""
+
+    since: Fraction  # s, source clock: the frame to begin reading with; it lies before `left`
+    left: Fraction  # s, source clock: the left picture of the next gap
+
+
+@dataclass(frozen=True, slots=True)
 class Gap:
     """The time from one picture to the next and the output frames in it."""
 
@@ -30,6 +38,8 @@ class Gap:
     left: Frame
     right_time: Fraction  # s, source clock
     instants: tuple[Instant, ...]
+    found: Tally = field(default_factory=Tally)  # its source frames, from `left` on
+    resume: Resume | None = None  # behind this gap; None: the film ends
 
 
 class Interpolator(Protocol):
@@ -68,16 +78,31 @@ class Interpolator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Picture:
-    """A source frame that is kept, and the times of the repeats that were set aside behind it."""
+    """A source frame that is kept, and what was set aside behind it."""
 
-    frame: Frame
-    cut: bool
-    still: bool
+    seen: Seen
     repeats: tuple[Fraction, ...]  # s, source clock
+    found: Tally
+
+    @property
+    def frame(self) -> Frame:
+        return self.seen.frame
+
+    @property
+    def cut(self) -> bool:
+        return self.seen.cut
+
+    @property
+    def still(self) -> bool:
+        return self.seen.role == "still"
 
     @property
     def times(self) -> tuple[Fraction, ...]:
         return self.frame.time, *self.repeats
+
+    @property
+    def resume(self) -> Resume:
+        return Resume(self.frame.time if self.seen.since is None else self.seen.since, self.frame.time)
 
 
 def gaps(seen: Iterable[Seen], timing: Timing, *, tail: Fraction) -> Iterator[Gap]:
@@ -104,15 +129,26 @@ def gaps(seen: Iterable[Seen], timing: Timing, *, tail: Fraction) -> Iterator[Ga
 def _pictures(seen: Iterable[Seen]) -> Iterator[_Picture]:
     head: Seen | None = None
     repeats: list[Fraction] = []
+    found = Tally()
     for one in seen:
         if one.role == "repeat" and head is not None:
             repeats.append(one.frame.time)
-            continue
-        if head is not None:
-            yield _Picture(head.frame, head.cut, head.role == "still", tuple(repeats))
-        head, repeats = one, []
+        else:
+            if head is not None:
+                yield _Picture(head, tuple(repeats), found)
+            head, repeats, found = one, [], Tally()
+        _count(one, found)
     if head is not None:
-        yield _Picture(head.frame, head.cut, head.role == "still", tuple(repeats))
+        yield _Picture(head, tuple(repeats), found)
+
+
+def _count(one: Seen, found: Tally) -> None:
+    found.frames += 1
+    found.duplicates += one.repeats
+    found.late += one.frame.late
+    found.damaged += one.frame.damaged
+    if one.cut:
+        found.cuts.append(one.frame.time)
 
 
 def _gap(
@@ -126,12 +162,13 @@ def _gap(
 ) -> Gap:
     end = left.times[-1] + tail if right is None else right.frame.time
     instants = joined(timing, (*left.times, end))
+    resume = None if right is None else right.resume
     if right is None or right.cut or right.still:
-        return Gap(None, left.frame, end, instants)
+        return Gap(None, left.frame, end, instants, left.found, resume)
     first = left if before is None or left.cut else before
     last = right if after is None or after.cut else after
     window = Window(first.frame, left.frame, right.frame, last.frame)
-    return Gap(window, left.frame, end, instants)
+    return Gap(window, left.frame, end, instants, left.found, resume)
 
 
 def upsample(
@@ -144,7 +181,7 @@ def upsample(
         interpolator: asked once per `batch` gaps.
         batch: gaps per call; also the bound of what is held in memory.
         clock: turns source times into output times.
-        tally: counts frames made and held.
+        tally: counts frames, source and made.
     """
     waiting: list[Gap] = []
     for gap in gaps:
@@ -158,6 +195,7 @@ def upsample(
 def _emit(waiting: Sequence[Gap], interpolator: Interpolator, *, clock: Clock, tally: Tally) -> Iterator[Frame]:
     made = iter(_made(waiting, interpolator))
     for gap in waiting:
+        tally.add(gap.found)
         for instant in gap.instants:
             if instant.phase == 0:
                 planes = gap.left.planes

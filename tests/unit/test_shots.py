@@ -7,17 +7,15 @@ import numpy as np
 import pytest
 
 from svmv_cli.media.frame import Frame, PixelFormat, Plane
-from svmv_cli.pipeline.report import Tally
 from svmv_cli.pipeline.shots import Seen, ShotSettings, look
 from tests.fakes import gray_frames, texture
 
 MARKS = {"picture": ".", "repeat": "r", "still": "s"}
 
 
-def see(planes: Sequence[Plane], settings: ShotSettings | None = None) -> tuple[str, Tally]:
-    tally = Tally()
-    seen = list(look(gray_frames(planes), settings=settings or ShotSettings(), tally=tally))
-    return "".join("C" if one.cut else MARKS[one.role] for one in seen), tally
+def see(planes: Sequence[Plane], settings: ShotSettings | None = None) -> tuple[str, list[Seen]]:
+    seen = list(look(gray_frames(planes), settings=settings or ShotSettings()))
+    return "".join("C" if one.cut else MARKS[one.role] for one in seen), seen
 
 
 def coded(planes: Sequence[Plane], *, crf: int) -> list[Plane]:
@@ -41,9 +39,9 @@ def fade(frames: int, *, to: float = 0.0) -> list[Plane]:
 
 
 def test_a_cut_is_found_and_reported() -> None:
-    marks, tally = see([texture(2 * i) for i in range(12)] + [texture(2 * i, seed=1) // 2 for i in range(12)])
+    marks, seen = see([texture(2 * i) for i in range(12)] + [texture(2 * i, seed=1) // 2 for i in range(12)])
     assert marks == "." * 12 + "C" + "." * 11
-    assert tally.cuts == [Fraction(12, 24)]
+    assert [one.frame.time for one in seen if one.cut] == [Fraction(12, 24)]
 
 
 def test_cuts_can_be_switched_off_and_tuned() -> None:
@@ -94,9 +92,9 @@ def test_a_dissolve_is_no_cut() -> None:
 
 @pytest.mark.parametrize("crf", [0, 18, 23])
 def test_animation_on_twos_is_seen_through_coding_noise(crf: int) -> None:
-    marks, tally = see(coded([texture(4 * (i // 2)) for i in range(24)], crf=crf))
+    marks, seen = see(coded([texture(4 * (i // 2)) for i in range(24)], crf=crf))
     assert marks == ".r" * 12
-    assert tally.duplicates == 12
+    assert sum(one.repeats for one in seen) == 12
 
 
 @pytest.mark.parametrize("crf", [0, 18, 23])
@@ -125,7 +123,7 @@ def test_ten_bits_are_seen_like_eight() -> None:
     planes = [texture(4 * (i // 2)).astype(np.uint16) * 4 for i in range(8)]
     planes += [(texture(4 * i, seed=1) // 2).astype(np.uint16) * 4 for i in range(6)]
     frames = [Frame(Fraction(i, 24), Fraction(1, 24), ten, (plane,)) for i, plane in enumerate(planes)]
-    seen = list(look(frames, settings=ShotSettings(), tally=Tally()))
+    seen = list(look(frames, settings=ShotSettings()))
     assert [one.role for one in seen[:8]] == ["picture", "repeat"] * 4
     assert [one.cut for one in seen] == [False] * 8 + [True] + [False] * 5
 
@@ -146,6 +144,6 @@ def test_few_frames_are_held_at_once() -> None:
             pulled += 1
             yield frame
 
-    for given, one in enumerate(look(counting(), settings=ShotSettings(), tally=Tally())):  # type: ignore[arg-type]
+    for given, one in enumerate(look(counting(), settings=ShotSettings())):  # type: ignore[arg-type]
         assert isinstance(one, Seen)
         assert pulled - given <= 9
