@@ -1,0 +1,111 @@
+"""Any cut anywhere gives the same frames as the whole film: the law that segments rest on."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from svmv_cli.media.frame import Frame, Plane
+from svmv_cli.pipeline.shots import ShotSettings
+from svmv_cli.pipeline.stages import SegmentEnd, make_frames
+from svmv_cli.pipeline.windows import Resume
+from svmv_cli.timeline import Clock, Grid, Phases
+from tests.fakes import GRAY, Blend, texture
+
+RATE = Fraction(24)
+# m: moves on, r: repeats but for noise, f: a faint step of a fade, C: another scene, b: a flash
+STEPS = st.text("mmmrrrrrfffCCCCb", max_size=50)
+
+
+def film(steps: str) -> list[Plane]:
+    """Pictures of which each follows from the one before by its step."""
+    planes, shift, scene, light = [texture(0, rows=24, columns=40)], 0, 0, 0.0
+    for number, step in enumerate(steps):
+        shift += 5 * (step == "m")
+        scene += step == "C"
+        light += 0.05 * (step == "f")
+        plane = texture(shift, rows=24, columns=40, seed=scene).astype(np.float64) * (0.6 + 0.4 * (scene % 2)) + light
+        if step == "b":
+            plane = plane + 90
+        if step == "r":
+            plane = plane.copy()
+            plane[number % 24, number % 40] += 1
+        planes.append(np.clip(plane, 0, 255).astype(np.uint8))
+    return planes
+
+
+def plan(timing: Grid | Phases, *, rate: Fraction | None, batch: int, longest_run: int) -> Any:
+    return SimpleNamespace(
+        first=Fraction(0),
+        source_rate=rate,
+        timing=timing,
+        tail=1 / RATE,
+        batch=batch,
+        shots=ShotSettings(longest_run=longest_run),
+        target=SimpleNamespace(clock=Clock(Fraction(0))),
+    )
+
+
+def run(
+    frames: Sequence[Frame], plan: Any, *, joints: Sequence[Fraction] = (), begin: Resume | None = None
+) -> tuple[list[tuple[Fraction, bytes]], list[SegmentEnd], list[list[tuple[tuple[Fraction, ...], ...]]]]:
+    """Times and contents of the frames, the ends between them, and what the network was asked call by call."""
+    blend = Blend()
+    items = list(make_frames(frames, plan, blend, joints=joints, begin=begin))
+    made = [(i.time, i.planes[0].tobytes()) for i in items if isinstance(i, Frame)]
+    asked = [
+        [(tuple(f.time for f in (w.before, w.left, w.right, w.after)), t) for w, t in call] for call in blend.calls
+    ]
+    return made, [i for i in items if isinstance(i, SegmentEnd)], asked
+
+
+@given(
+    steps=STEPS,
+    cuts=st.sets(st.integers(1, 50), max_size=12),
+    timing=st.sampled_from([Phases(2), Phases(3), Grid(Fraction(0), RATE * 2), Grid(Fraction(0), Fraction(10))]),
+    batch=st.integers(1, 5),
+    longest_run=st.sampled_from([0, 2, 5]),
+    faults=st.sets(st.integers(0, 50), max_size=4),
+)
+@settings(deadline=None, max_examples=60)
+def test_any_cut_anywhere_gives_the_frames_of_the_whole(
+    steps: str, cuts: set[int], timing: Grid | Phases, batch: int, longest_run: int, faults: set[int]
+) -> None:
+    frames = [
+        Frame(i / RATE, 1 / RATE, GRAY, (plane,), damaged=i in faults, late=2 * (i in faults))
+        for i, plane in enumerate(film(steps))
+    ]
+    job = plan(timing, rate=RATE if isinstance(timing, Grid) else None, batch=batch, longest_run=longest_run)
+    joints = sorted(cut / RATE for cut in cuts if cut < len(frames))
+    whole, (end,), _ = run(frames, job)
+    made, ends, asked = run(frames, job, joints=joints)
+    assert made == whole
+    assert end.resume is None and ends[-1].resume is None
+    total = ends[0].tally
+    for one in ends[1:]:
+        total.add(one.tally)
+    assert total == end.tally
+    # Whatever segment one begins at again, the rest comes out the same, down to the calls of the network.
+    for number, one in enumerate(ends[:-1]):
+        assert one.resume is not None
+        begin = one.resume
+        read = [frame for frame in frames if frame.time >= begin.since - 1 / RATE]
+        rest, rest_ends, rest_asked = run(read, job, joints=joints, begin=begin)
+        assert rest == whole[len(whole) - len(rest) :]
+        assert rest_ends[-1] == ends[-1] and [e.index for e in rest_ends] == [e.index for e in ends[number + 1 :]]
+        assert [e.tally for e in rest_ends] == [e.tally for e in ends[number + 1 :]]
+        assert rest_asked == asked[len(asked) - len(rest_asked) :]
+        first = next((time for time, _ in rest), None)
+        assert first is None or first >= begin.left
+
+
+def test_faults_behind_the_last_frame_are_counted() -> None:
+    frames = [Frame(i / RATE, 1 / RATE, GRAY, (texture(i, rows=24, columns=40),)) for i in range(4)]
+    again = Frame(2 / RATE, 1 / RATE, GRAY, frames[2].planes, damaged=1)
+    job = plan(Grid(Fraction(0), RATE * 2), rate=RATE, batch=2, longest_run=5)
+    _, (end,), _ = run([*frames, again], job)
+    assert (end.tally.frames, end.tally.late, end.tally.damaged) == (4, 1, 1)
