@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from math import lcm
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import av
-from av.stream import Stream
 
 from svmv_cli.errors import OutputError
 from svmv_cli.media.containers import container_for
-from svmv_cli.media.encoders import add_video
 from svmv_cli.media.frame import Frame
 from svmv_cli.media.info import MediaInfo
 from svmv_cli.media.partfile import create_part, publish, telling_writes
 from svmv_cli.media.passthrough import Passthrough
-from svmv_cli.media.pictures import Converter, color_after, picture_of, range_of, working_format
-from svmv_cli.media.target import Target, picture_of_target
-
-_FINE = 90_000  # ticks/s below which a time base is multiplied up: offsets between streams are kept to it
-_FINEST = 10_000_000  # ticks/s; beyond it players' arithmetic overflows
-_MAX_NOMINAL = Fraction(240)  # frames/s; encoders that plan by the rate refuse more
-_VFR_PARTS = 24  # ticks per tick of the source: exact for 2, 3, 4, 6, 8, 12 and 24 frames per gap
+from svmv_cli.media.target import Target
+from svmv_cli.media.track import Pace, PictureTrack
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,48 +133,28 @@ class _OpenFile:
     """The part file while frames go in. Its first frame settles the time base."""
 
     def __init__(self, part: Path, target: Target, info: MediaInfo, *, first: Frame) -> None:
-        self._time_base = _time_base(target.rate, info.video.time_base, first.time)
-        self._durations: dict[int, int] = {}  # ticks, by pts
-        self._first = round(first.time / self._time_base)
-        self._end = self._first  # ticks
-        self._last: int | None = None  # ticks, pts
-        self._format = target.pix_fmt
-        self._color = target.color
-        self._converter = _converter(target, info, frame=first)
+        pace = Pace.of(target, info, first=first.time, step=first.duration)
         options = dict(container_for(target.path).options)
         self._out = av.open(part, "w", format=target.container, container_options=options)
         try:
-            rate = target.rate or min(1 / (first.duration or Fraction(1, 30)), _MAX_NOMINAL)
-            picture = picture_of_target(target, rate=rate.limit_denominator(1001), time_base=self._time_base)
-            self._stream = add_video(self._out, target.encoder, picture=picture, options=target.options)
+            self._track = PictureTrack(self._out, target, info, pace=pace, given=first.format)
             self._others = Passthrough(self._out, info, decisions=target.streams, clock=target.clock, clip=target.clip)
-            self._others.dress(self._stream, info.video.index)
+            self._others.dress(self._track.stream, info.video.index)
         except BaseException:
             self._close_out()
             raise
 
     def write(self, frame: Frame) -> None:
-        pts = round(frame.time / self._time_base)
-        if self._last is not None and pts <= self._last:
-            raise ValueError(f"frame times must rise; got {frame.time} after {self._last * self._time_base}")
-        self._last = pts
-        self._end = max(round((frame.time + frame.duration) / self._time_base), pts + 1)
-        self._durations[pts] = self._end - pts
-        picture = picture_of(frame)
-        if frame.format.name != self._format:
-            picture = self._converter(picture)
-        self._tag(picture)
-        picture.pts, picture.time_base = pts, self._time_base
-        self._mux(self._stream.encode(picture))
+        self._track.write(frame)
         self._others.pump(frame.time)
 
     def finish(self) -> Fraction:
         """Flush, close, and tell how long the picture lasts, s."""
-        self._mux(self._stream.encode(None))
+        self._track.flush()
         self._others.finish()
         self._others.close()
         self._out.close()
-        return (self._end - self._first) * self._time_base
+        return self._track.duration
 
     def abandon(self) -> None:
         """Close what is open."""
@@ -193,34 +165,6 @@ class _OpenFile:
         # The file is thrown away: that it cannot be completed is no matter.
         with suppress(OSError, av.FFmpegError):
             self._out.close()
-
-    def _tag(self, picture: av.VideoFrame) -> None:
-        """Some encoders take the tags of the stream, others those of each picture."""
-        picture.color_primaries, picture.color_trc = self._color.primaries, self._color.transfer
-        picture.colorspace, picture.color_range = self._color.matrix, range_of(self._color)
-
-    def _mux(self, packets: Sequence[av.Packet[Stream]]) -> None:
-        for packet in packets:
-            if packet.pts is not None:
-                # Encoders leave the duration out; without it the last picture has no length.
-                packet.duration = self._durations.pop(packet.pts, packet.duration or 0)
-            self._out.mux(packet)
-
-
-def _time_base(rate: Fraction | None, source: Fraction, first: Fraction) -> Fraction:
-    """Seconds per tick in which the frames of a rate, or parts of the source's ticks, and the start are whole."""
-    ticks = rate.numerator if rate is not None else source.denominator * _VFR_PARTS
-    if ticks > _FINEST:
-        ticks = min(source.denominator, _FINEST)
-    exact = lcm(ticks, first.denominator)
-    ticks = exact if exact <= _FINEST else ticks
-    return Fraction(1, ticks * max(1, -(-_FINE // ticks)))
-
-
-def _converter(target: Target, info: MediaInfo, *, frame: Frame) -> Converter:
-    decoded = working_format(info.video.pix_fmt)
-    given = color_after(info.video.color, source=decoded, target=frame.format)
-    return Converter(source=given, target=target.color, pixel_format=target.pix_fmt)
 
 
 def _remove(part: Path) -> None:
