@@ -14,6 +14,7 @@ from svmv_cli.media.frame import PixelFormat
 from svmv_cli.media.info import ColorInfo
 from svmv_cli.media.opening import reason
 from svmv_cli.media.pictures import nearest_format, working_format
+from svmv_cli.media.siting import siting_options
 
 Device = Literal["auto", "cpu", "nvenc"]
 
@@ -233,7 +234,8 @@ def add_video(
     """Add a video stream to a container that is being set up; the encoder opens with the header."""
     # SVT-AV1 writes a page to stderr on opening and listens to nothing but this variable.
     os.environ.setdefault("SVT_LOG", "1")
-    stream = out.add_stream(encoder, rate=picture.rate, options=dict(options))
+    siting = siting_options(picture.color.chroma_location)
+    stream = out.add_stream(encoder, rate=picture.rate, options=dict((*siting, *options)))
     if not isinstance(stream, av.VideoStream):
         raise ValueError(f"not a video encoder: {encoder!r}")
     context = stream.codec_context

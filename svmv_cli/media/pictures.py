@@ -14,6 +14,7 @@ from svmv_cli.media.info import ColorInfo
 # Exact rounding: the fast paths of swscale are off by one code here and there.
 _SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT | Interpolation.FULL_CHR_H_INP
 
+_CENTER = 2  # AVChromaLocation
 _HD_LINES = 720  # from here on untagged video means BT.709, below BT.601: what players assume
 
 
@@ -87,12 +88,17 @@ def matrix_of(color: ColorInfo, height: int) -> int:
 
 
 def color_after(color: ColorInfo, *, source: PixelFormat, target: PixelFormat) -> ColorInfo:
-    """Tags of a picture once it is converted; they change only between RGB and the others."""
+    """Tags of a picture once it is converted: matrix and range change between RGB and the others, and siting with both.
+
+    swscale takes untagged chroma, such as that it makes itself of RGB, for centred.
+    """
+    subsampled = target.kind == "yuv" and target.shift_x
+    siting = (color.chroma_location or (0 if source.shift_x else _CENTER)) if subsampled else 0
     if source.kind == "gbr" and target.kind != "gbr":
-        return replace(color, matrix=1, full_range=False)
+        return replace(color, matrix=1, full_range=False, chroma_location=siting)
     if source.kind != "gbr" and target.kind == "gbr":
-        return replace(color, matrix=0, full_range=True)
-    return color
+        return replace(color, matrix=0, full_range=True, chroma_location=0)
+    return replace(color, chroma_location=siting)
 
 
 class Converter:

@@ -16,6 +16,7 @@ from av.stream import Disposition, Stream
 from svmv_cli.errors import InputError, UnsupportedError
 from svmv_cli.media.info import ColorInfo, MediaInfo, StreamInfo, VideoInfo
 from svmv_cli.media.opening import open_source, packets_of
+from svmv_cli.media.siting import chroma_location
 
 _NTSC = Fraction(1000, 1001)
 _SNAP = Fraction(1, 10_000)  # Matroska reduces 48000/1001 to 7001/146: as near as this, the round rate is meant
@@ -187,14 +188,14 @@ def _color_of(stream: av.VideoStream, first: av.VideoFrame) -> ColorInfo:
     """The picture's own tags; where it has none, the header's."""
     context = stream.codec_context
     rgb = first.format.is_rgb
-    unspecified = 2
+    full = 2
+    subsampled = not rgb and first.format.chroma_width(2) < 2
     return ColorInfo(
         primaries=_tag(first.color_primaries, context.color_primaries),
         transfer=_tag(first.color_trc, context.color_trc),
         matrix=0 if rgb else _tag(first.colorspace, context.colorspace),
-        full_range=rgb
-        or first.format.name.startswith("yuvj")
-        or (first.color_range or context.color_range) == unspecified,
+        full_range=rgb or first.format.name.startswith("yuvj") or (first.color_range or context.color_range) == full,
+        chroma_location=chroma_location(stream) if subsampled else 0,
     )
 
 

@@ -19,6 +19,7 @@ from svmv_cli.media.encoders import (
 )
 from svmv_cli.media.frame import PixelFormat
 from svmv_cli.media.info import ColorInfo, MediaInfo, Span, VideoInfo
+from svmv_cli.media.losses import sample_losses, shape_losses
 from svmv_cli.media.pictures import color_after, working_format
 from svmv_cli.media.streams import SlowAudio, decide_streams
 from svmv_cli.timeline import Clock
@@ -92,6 +93,7 @@ def choose_target(
     size = (info.video.width, info.video.height)
     format_name = choose_format(choice, encoder=name, wanted=source, asked=pix_fmt, size=size)
     kept = working_format(format_name)
+    color = color_after(info.video.color, source=source, target=kept)
     target = Target(
         path=path,
         container=container.muxer,
@@ -102,14 +104,15 @@ def choose_target(
         height=size[1],
         sample_aspect_ratio=info.video.sample_aspect_ratio,
         rotation=info.video.rotation,
-        color=color_after(info.video.color, source=source, target=kept),
+        color=color,
         rate=rate,
         options=_options(choice, encoder=name, crf=crf, preset=preset, kept=kept) + _reorder(choice, container, rate),
         clock=clock,
         clip=clip,
         slow_audio=slow_audio,
         streams=decide_streams(info, container=container, stretch=clock.stretch, slow_audio=slow_audio),
-        notes=_losses(source, kept, codec=choice.name) + _shape_losses(info.video, container, codec=choice.name),
+        notes=sample_losses(source, kept, codec=choice.name)
+        + shape_losses(info.video, color, muxer=container.muxer, codec=choice.name),
     )
     _prove(target)
     return target
@@ -177,28 +180,6 @@ def _reorder(choice: CodecChoice, container: ContainerChoice, rate: Fraction | N
     if rate is None and container.muxer in {"mp4", "mov"} and choice.name in {"h264", "hevc"}:
         return (("bf", "0"),)
     return ()
-
-
-def _losses(source: PixelFormat, kept: PixelFormat, *, codec: str) -> tuple[str, ...]:
-    losses: list[str] = []
-    if source.alpha and not kept.alpha:
-        losses.append(f"transparency is lost: {codec} does not hold it here")
-    if source.depth > kept.depth:
-        losses.append(f"{source.depth} bits per sample become {kept.depth}")
-    if source.kind != "gray" and (kept.shift_x, kept.shift_y) > (source.shift_x, source.shift_y):
-        losses.append(f"colour is stored at half resolution ({kept.name})")
-    return tuple(losses)
-
-
-def _shape_losses(video: VideoInfo, container: ContainerChoice, *, codec: str) -> tuple[str, ...]:
-    """What the container has no place for, or FFmpeg's muxer, driven from here, does not write."""
-    losses: list[str] = []
-    in_stream = codec in {"h264", "hevc"}
-    if video.sample_aspect_ratio != 1 and container.muxer in {"matroska", "webm"} and not in_stream:
-        losses.append(f"the pixel shape {video.sample_aspect_ratio} is lost: use .mp4 or .mov, or --codec h264 or hevc")
-    if video.rotation and container.muxer == "mpegts":
-        losses.append(f"the rotation of {video.rotation} degrees is lost: .ts has no place for it")
-    return tuple(losses)
 
 
 def _prove(target: Target) -> None:

@@ -114,3 +114,17 @@ def test_choices_and_refusals() -> None:
         make_interpolator(
             model="x", device="cpu", precision="fp32", color=ColorInfo(), width=8, height=8, pix_fmt="gray"
         )
+
+
+def test_still_places_are_kept_and_what_passes_is_not() -> None:
+    left = torch.rand(1, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+    right = left.clone()
+    right[..., 8:] = 1 - right[..., 8:]  # there something moves
+    small = torch.zeros(1, 1, 2, 1, 1)
+    motion = svmv.Motion(torch.cat([left, right]), small, small, small, small, small, [], (12, 12))
+    made = left + 0.02
+    made[..., 2, 2] = left[..., 2, 2] + 0.3  # there something passes
+    kept = interpolate._Still(motion).kept(made.clone(), torch.tensor([0.5]))
+    assert torch.equal(kept[..., :2, :6], left[..., :2, :6])
+    assert torch.equal(kept[..., 2, 2], made[..., 2, 2])
+    assert torch.equal(kept[..., 8:], made[..., 8:])

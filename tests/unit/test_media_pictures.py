@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -103,12 +104,52 @@ def test_colour_survives_rgb_and_back(matrix: int, full_range: bool) -> None:
     assert np.abs(back[0].astype(int) - ramp).max() <= 1
 
 
-def test_tags_change_only_between_rgb_and_the_rest() -> None:
-    yuv, rgb = PixelFormat.parse("yuv420p"), PixelFormat.parse("gbrp")
-    tagged = ColorInfo(9, 16, 9)
-    assert color_after(tagged, source=yuv, target=PixelFormat.parse("yuv444p10le")) == tagged
+def test_tags_change_with_what_they_speak_of() -> None:
+    yuv, rgb, whole = (PixelFormat.parse(name) for name in ("yuv420p", "gbrp", "yuv444p10le"))
+    tagged = ColorInfo(9, 16, 9, chroma_location=3)
+    assert color_after(tagged, source=yuv, target=yuv) == tagged
+    assert color_after(tagged, source=yuv, target=whole) == ColorInfo(9, 16, 9)
     assert color_after(tagged, source=yuv, target=rgb) == ColorInfo(9, 16, 0, full_range=True)
-    assert color_after(ColorInfo(matrix=0, full_range=True), source=rgb, target=yuv) == ColorInfo(matrix=1)
+    assert color_after(ColorInfo(matrix=0, full_range=True), source=rgb, target=whole) == ColorInfo(matrix=1)
+    assert color_after(ColorInfo(), source=yuv, target=yuv) == ColorInfo()
+
+
+@pytest.mark.parametrize(("location", "shift"), [("left", 0.0), ("center", 0.5)])
+def test_swscale_takes_chroma_from_where_it_is_tagged(location: str, shift: float, tmp_path: Path) -> None:
+    """What `color_after` relies on: a siting that a decoded picture has is used when chroma changes size."""
+    path = tmp_path / "a.mkv"
+    rise = np.tile(60 + 4 * np.arange(16, dtype=np.uint8), (16, 1))
+    with av.open(path, "w") as out:
+        stream = out.add_stream("libx264", rate=24, options={"qp": "0", "chroma_sample_location": location})
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        layout = PixelFormat.parse("yuv420p")
+        planes = (np.full((32, 32), 128, np.uint8), rise, rise)
+        out.mux(stream.encode(picture_of(Frame(Fraction(0), Fraction(1), layout, planes))))
+        out.mux(stream.encode(None))
+    with av.open(path) as container:
+        picture = next(container.decode(video=0))
+    whole = PixelFormat.parse("yuv444p")
+    u = planes_of(Converter(source=ColorInfo(), target=ColorInfo(), pixel_format="yuv444p")(picture), whole)[1]
+    assert np.abs(u[8, 6:26] - (60 + 2 * (np.arange(6, 26) - shift))).max() <= 1
+
+
+def test_chroma_that_swscale_makes_of_rgb_is_centred() -> None:
+    rgb, yuv = PixelFormat.parse("gbrp"), PixelFormat.parse("yuv420p")
+    rise = np.tile(60 + 4 * np.arange(32, dtype=np.uint8), (32, 1))
+    flat = np.full_like(rise, 100)
+    color = color_after(ColorInfo(matrix=0, full_range=True), source=rgb, target=yuv)
+    assert color == ColorInfo(matrix=1, chroma_location=2)
+    convert = Converter(source=ColorInfo(matrix=0, full_range=True), target=color, pixel_format="yuv420p")
+    made = convert(picture_of(Frame(Fraction(0), Fraction(1), rgb, (flat, rise, flat))))
+    u = planes_of(made, yuv)[1][8].astype(float)
+    slope = (u[13] - u[3]) / 10
+    whole = planes_of(
+        Converter(source=ColorInfo(matrix=0, full_range=True), target=ColorInfo(matrix=1), pixel_format="yuv444p")(
+            picture_of(Frame(Fraction(0), Fraction(1), rgb, (flat, rise, flat)))
+        ),
+        PixelFormat.parse("yuv444p"),
+    )[1][8].astype(float)
+    assert abs(u[8] - (whole[16] + whole[17]) / 2) <= 1 < abs(slope)  # half-way between two columns
 
 
 @pytest.mark.parametrize(

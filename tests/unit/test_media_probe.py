@@ -44,7 +44,7 @@ def test_rates_snap_to_what_is_meant(given: Fraction, meant: Fraction) -> None:
 
 
 def test_picture_facts(tmp_path: Path) -> None:
-    color = ColorInfo(primaries=9, transfer=16, matrix=9, full_range=False)
+    color = ColorInfo(primaries=9, transfer=16, matrix=9, chroma_location=1)
     clip = make_clip(
         tmp_path / "a.mp4",
         frames=3,
@@ -64,9 +64,9 @@ def test_picture_facts(tmp_path: Path) -> None:
 
 def test_full_range_and_untagged(tmp_path: Path) -> None:
     full = make_clip(tmp_path / "a.mp4", frames=2, color=ColorInfo(1, 1, 1, full_range=True))
-    assert probe(full.path).video.color == ColorInfo(1, 1, 1, full_range=True)
+    assert probe(full.path).video.color == ColorInfo(1, 1, 1, full_range=True, chroma_location=1)
     plain = make_clip(tmp_path / "b.mp4", frames=2)
-    assert probe(plain.path).video.color == ColorInfo()
+    assert probe(plain.path).video.color == ColorInfo(chroma_location=1)  # MPEG's own, when nothing is said
 
 
 def test_other_streams_and_chapters(tmp_path: Path) -> None:

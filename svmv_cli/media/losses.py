@@ -1,0 +1,47 @@
+"""What a picture loses on its way into a codec and a container, in sentences for the user. Decides nothing."""
+
+from svmv_cli.media.frame import PixelFormat
+from svmv_cli.media.info import ColorInfo, VideoInfo
+
+_SITINGS = {2: "centred", 3: "top left", 4: "top", 5: "bottom left", 6: "bottom"}  # AVChromaLocation; 1 is usual
+
+
+def sample_losses(source: PixelFormat, kept: PixelFormat, *, codec: str) -> tuple[str, ...]:
+    """What the samples lose.
+
+    Args:
+        source: the format that holds everything the source has.
+        kept: that of the output.
+        codec: the user's name of it.
+    """
+    losses: list[str] = []
+    if source.alpha and not kept.alpha:
+        losses.append(f"transparency is lost: {codec} does not hold it here")
+    if source.depth > kept.depth:
+        losses.append(f"{source.depth} bits per sample become {kept.depth}")
+    if source.kind != "gray" and (kept.shift_x, kept.shift_y) > (source.shift_x, source.shift_y):
+        losses.append(f"colour is stored at half resolution ({kept.name})")
+    return tuple(losses)
+
+
+def shape_losses(video: VideoInfo, color: ColorInfo, *, muxer: str, codec: str) -> tuple[str, ...]:
+    """What the container has no place for, or FFmpeg's muxer, driven from here, does not write.
+
+    Args:
+        video: the source's picture.
+        color: the output's tags.
+        muxer: FFmpeg's name of the container.
+        codec: the user's name of the codec.
+    """
+    losses: list[str] = []
+    in_stream = codec in {"h264", "hevc"}
+    matroska = muxer in {"matroska", "webm"}
+    if video.sample_aspect_ratio != 1 and matroska and not in_stream:
+        losses.append(f"the pixel shape {video.sample_aspect_ratio} is lost: use .mp4 or .mov, or --codec h264 or hevc")
+    if video.rotation and muxer == "mpegts":
+        losses.append(f"the rotation of {video.rotation} degrees is lost: .ts has no place for it")
+    unusual = _SITINGS.get(color.chroma_location)
+    av1_has_word = codec == "av1" and color.chroma_location == 3
+    if unusual and not (in_stream or matroska or av1_has_word):
+        losses.append(f"that chroma samples lie {unusual} is not written: use .mkv, or --codec h264 or hevc")
+    return tuple(losses)
