@@ -134,9 +134,7 @@ def upsample(
     dedup: Annotated[
         str, typer.Option(help="Bridge repeated frames: auto, off, or up to N repeats in a row.")
     ] = "auto",
-    keep_partial: Annotated[
-        bool, typer.Option("--keep-partial", help="Keep what can be made of a damaged input (exit code 5).")
-    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse a damaged input instead of concealing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
     progress: Annotated[Watch, typer.Option(help="How progress is shown, on stderr.")] = Watch.auto,
     as_json: Annotated[bool, typer.Option("--json", help="One summary object on stdout.")] = False,
@@ -145,8 +143,8 @@ def upsample(
 ) -> None:
     """Make videos smoother: new frames between the old ones, sound and all the rest kept.
 
-    Exit codes: 0 ok, 1 some file failed, 2 usage, 3 input, 4 output, 5 damaged input, 6 device or memory,
-    130 and 143 stopped by a signal.
+    Exit codes: 0 ok, 1 some file failed, 2 usage, 3 input, 4 output, 5 damaged input and a partial result,
+    6 device or memory, 130 and 143 stopped by a signal.
     """
     with _telling(debug=debug):
         from dataclasses import replace
@@ -173,7 +171,7 @@ def upsample(
             model=model,
             shots=parse_shots(cuts=cuts.value, threshold=cut_threshold, dedup=dedup),
             overwrite=overwrite,
-            keep_partial=keep_partial,
+            strict=strict,
         )
         job = sort_out(paths, output=output, output_dir=output_dir, overwrite=overwrite)
         requests = [replace(common, source=s, output=job.output, output_dir=output_dir) for s in job.sources]
@@ -225,8 +223,10 @@ def _work(requests: list["Request"], *, progress: Watch, quiet: bool, as_json: b
             outcomes.append(one)
             if one.error is not None:
                 terminal.print_error(one.error, source=str(one.source), debug=debug)
-            elif one.report is not None and not quiet:
-                terminal.print_report(one.report)
+            elif one.report is not None:
+                if not quiet:
+                    terminal.print_report(one.report)
+                terminal.print_damage(one.report)
     if len(outcomes) > 1 and not quiet:
         terminal.print_outcomes(outcomes)
     return _sum_up(outcomes, exit_code(outcomes), as_json=as_json)

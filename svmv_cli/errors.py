@@ -5,7 +5,7 @@ SvmvError
 ├── InputError        3    the source is missing, empty, no video …
 │   └── UnsupportedError   the source is real, but this build cannot handle it
 ├── OutputError       4    the target exists, cannot be written, has no room …
-├── DamagedError      5    the source ended before it said it would, or broke in the middle
+├── DamagedError      5    the source is damaged, and was to be refused for it
 └── DeviceError       6    the device is absent or out of memory
     └── ModelError         weights missing or not readable
 """
@@ -22,7 +22,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     INPUT = 3
     OUTPUT = 4
-    DAMAGED = 5
+    DAMAGED = 5  # a partial result, kept; with --strict, none
     DEVICE = 6
     INTERRUPTED = 130
     TERMINATED = 143
@@ -62,7 +62,7 @@ class OutputError(SvmvError):
 
 
 class DamagedError(SvmvError):
-    """The source yielded less than it declared."""
+    """The source is damaged. A run that goes on nevertheless ends with the same code if too much is lost."""
 
     exit_code = ExitCode.DAMAGED
 

@@ -101,7 +101,6 @@ def print_report(report: Report) -> None:
         (len(report.cuts), "cuts, held"),
         (report.duplicates, "repeated frames"),
         (report.late, "frames out of order, left out"),
-        (report.damaged, "broken packets"),
     )
     extra = ", ".join(f"{count} {what}" for count, what in counted if count)
     if extra:
@@ -109,8 +108,14 @@ def print_report(report: Report) -> None:
     lost = [stream for stream in report.streams if stream.action == "drop"]
     for stream in lost:
         say(f"      not kept: {stream.kind} stream {stream.index} ({stream.codec}): {stream.reason}")
+
+
+def print_damage(report: Report) -> None:
+    """That the output is not the whole of the input, where it is not. An error, told even to those who want quiet."""
     if report.status == "damaged":
-        stderr().print("[red]svmv:[/red] the input is damaged: the output holds only what could be made of it")
+        come = f"{report.frames_in} of {report.frames_in + report.lost} pictures could be read"
+        stderr().print(f"[red]svmv:[/red] {escape(str(report.source))} is damaged: {come}")
+        stderr().print(f"      {escape(str(report.output))} holds what could be made of them")
 
 
 def print_outcomes(outcomes: Sequence[Outcome]) -> None:

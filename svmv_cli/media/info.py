@@ -46,6 +46,8 @@ class VideoInfo:
     packet_times: npt.NDArray[np.int64] = field(repr=False)  # sorted pts, in ticks of time_base
     last_duration: Fraction = Fraction(0)  # s, of the last packet; 0 when unknown
     times_made_up: bool = False  # the file stores no timestamps: picture i is at packet_times[i], by count alone
+    leading: int = 0  # pictures in front of packet_times that need one the file does not hold: it begins mid-GOP
+    torn: int = 0  # packets that the demuxer saw damaged, and stretches it could not read
 
     @property
     def start(self) -> Fraction:

@@ -17,11 +17,13 @@ from svmv_cli.media.decision import StreamDecision
 from svmv_cli.media.info import MediaInfo, Span
 from svmv_cli.media.opening import open_source, packets_of
 from svmv_cli.media.retiming import moved_chapter, place, source_time
+from svmv_cli.media.rising import Rising
 from svmv_cli.media.sound import SoundRoute, silenced
 from svmv_cli.media.subtitles import SubtitleRoute
 from svmv_cli.timeline import Clock
 
 _STRAY = Fraction(10)  # s that packets of one moment may lie apart in the file
+_SLACK = Fraction(1, 2)  # s that the times of sound may fall back without one of them being wrong
 _MICROSECONDS = 1_000_000
 # MOV numbers languages by an old list with spellings of its own.
 _MOV_LANGUAGES = {"deu": "ger", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi", "swe": "sve"}
@@ -47,6 +49,8 @@ _STALE = frozenset(
 class Route(Protocol):
     """The way of one stream's packets to the output."""
 
+    lost: int  # packets that could not be decoded
+
     def feed(self, packet: av.Packet[Stream]) -> Iterator[av.Packet[Stream]]:
         """Packets for the output that a source packet brings forth."""
         ...
@@ -57,7 +61,7 @@ class Route(Protocol):
 
 
 class Passthrough:
-    """Reads the source a second time for its other streams; at most one packet is held.
+    """Reads the source a second time for its other streams; at most one packet of each is held.
 
     Args:
         out: the output, header not yet written; streams, chapters and metadata are added to it.
@@ -66,8 +70,6 @@ class Passthrough:
         clock: source to output seconds.
         clip: what is kept, s on the source's clock.
 
-    Attributes:
-        damaged: stretches of the source that could not be read.
     """
 
     def __init__(
@@ -79,7 +81,8 @@ class Passthrough:
         clock: Clock,
         clip: Span,
     ) -> None:
-        self.damaged = 0
+        self._torn = 0
+        self._rising: dict[int, Rising[av.Packet[Stream]]] = {}  # of the sound tracks
         self._out = out
         self._clock = clock
         self._clip = clip
@@ -117,6 +120,12 @@ class Passthrough:
             stream.metadata["language"] = _MOV_LANGUAGES[language]
         stream.disposition = source.disposition
 
+    @property
+    def damaged(self) -> int:
+        """Packets so far that are torn, could not be decoded or have a time that cannot be theirs."""
+        strays = sum(rising.strays for rising in self._rising.values())
+        return self._torn + strays + sum(route.lost for route in self._routes.values())
+
     def close(self) -> None:
         """Close the source; harmless when it is closed already."""
         self._source.close()
@@ -142,6 +151,8 @@ class Passthrough:
         if source.type != "attachment":  # written with the header; there are no packets
             self._outputs[decision.index] = stream
             self._routes[decision.index] = route
+        if source.type == "audio":
+            self._rising[decision.index] = Rising(_SLACK)
 
     def _read(self) -> Iterator[av.Packet[Stream]]:
         """Packets of the routed streams from a little before the clip to a little after it."""
@@ -152,13 +163,15 @@ class Passthrough:
             with suppress(av.FFmpegError):  # what cannot be searched is read from the beginning
                 self._source.seek(int((start - _STRAY) * _MICROSECONDS), backward=True)
         streams = [self._source.streams[index] for index in self._routes]
-        for packet in packets_of(self._source, streams, damaged=self._count_damage):
+        # Stretches that cannot be read are the reader's to count: it meets the same ones.
+        for packet in packets_of(self._source, streams, damaged=lambda: None):
             if stop is not None and source_time(packet) > stop + _STRAY:
                 return
-            yield packet
-
-    def _count_damage(self) -> None:
-        self.damaged += 1
+            self._torn += packet.is_corrupt
+            rising = self._rising.get(packet.stream.index)
+            yield from rising.push(packet, source_time(packet)) if rising else (packet,)
+        for rising in self._rising.values():
+            yield from rising.flush()
 
     def _time(self, packet: av.Packet[Stream]) -> Fraction:
         return self._clock.to_output(source_time(packet))
@@ -175,6 +188,8 @@ class Passthrough:
 
 class _CopyRoute:
     """Packets as they are, at their new times."""
+
+    lost = 0
 
     def __init__(self, source: Stream, *, clock: Clock, clip: Span, muxer: str) -> None:
         self._muxer = muxer
@@ -215,6 +230,8 @@ class _CopyRoute:
 
 class _WordsRoute:
     """Subtitles in a new form at their new times."""
+
+    lost = 0
 
     def __init__(self, words: SubtitleRoute, *, clock: Clock, clip: Span) -> None:
         self._words = words

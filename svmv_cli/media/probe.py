@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -23,6 +23,8 @@ _SNAP = Fraction(1, 10_000)  # Matroska reduces 48000/1001 to 7001/146: as near 
 _MAX_RATE = 1000  # frames/s; above it a header speaks of ticks, not pictures
 _GUESSED_RATE = Fraction(25)  # for files that store neither a rate nor a timestamp
 _WITHOUT_PTS = frozenset({"avi"})  # stores decoding order; what comes as presentation time is a guess
+_CONTIGUOUS = frozenset({"matroska,webm", "avi"})
+_BETWEEN = 512  # bytes; headers between packets are far smaller, lost packets larger
 _MICROSECOND = Fraction(1, 1_000_000)
 
 
@@ -70,6 +72,8 @@ class _Scan:
     time_base: Fraction  # s
     last_duration: int | None  # ticks
     made_up: bool
+    leading: int = 0  # stamps in front of those
+    torn: int = 0
 
     @classmethod
     def of(cls, stamps: Iterable[tuple[int | None, int | None]], time_base: Fraction, *, made_up: bool) -> _Scan | None:
@@ -79,6 +83,11 @@ class _Scan:
             return None
         times = np.array(sorted(known), np.int64)
         return cls(times, time_base, known[int(times[-1])] or None, made_up=made_up)
+
+    def beginning_at(self, tick: int) -> _Scan:
+        """Without the stamps in front of `tick`."""
+        leading = int(np.searchsorted(self.times, tick))
+        return replace(self, times=self.times[leading:], leading=leading) if leading < len(self.times) else self
 
 
 def _choose_video(container: InputContainer, path: Path) -> av.VideoStream:
@@ -100,20 +109,52 @@ def _read_through(container: InputContainer, stream: av.VideoStream, path: Path)
     stream.thread_count = 1
     stamps: list[_Stamp] = []
     first: av.VideoFrame | None = None
-    # What damage takes away shows as fewer pictures than were claimed.
-    for packet in packets_of(container, [stream], damaged=lambda: None):
+    tears = _Tears(container.format.name)
+    for packet in packets_of(container, container.streams.get(), damaged=tears.count):
+        tears.see(packet)
+        if packet.stream.index != stream.index:
+            continue
         if first is None:
             first = _first_picture(stream, packet)
         # Packets an edit list cuts off are decoded for the sake of others, but never shown.
-        if packet.size and not packet.is_discard:
-            stamps.append(_Stamp(packet.pts, packet.dts, packet.duration))
+        if not packet.is_discard:
+            stamps.append(_Stamp.of(packet))
     first = first or _first_picture(stream, None)
     if first is None or not stamps:
         raise InputError(
             f"{path} claims to be video, but no picture in it can be decoded",
             hint="The file is damaged or cut off near its beginning: try to copy or download it again.",
         )
-    return _scan_of(stamps, stream, container.format.name), first
+    scan = _scan_of(stamps, stream, container.format.name)
+    if not scan.made_up:
+        scan = scan.beginning_at(_first_shown(stamps, first))
+    return replace(scan, torn=tears.found + sum(stamp.torn for stamp in stamps)), first
+
+
+class _Tears:
+    """Stretches of a file that could not be read.
+
+    Some demuxers pass over them without a word. Where packets lie one behind the other, bytes that belong to none
+    betray it.
+    """
+
+    def __init__(self, demuxer: str) -> None:
+        self.found = 0
+        self._contiguous = demuxer in _CONTIGUOUS
+        self._place = self._end = 0  # bytes
+
+    def count(self) -> None:
+        self.found += 1
+
+    def see(self, packet: av.Packet[Stream]) -> None:
+        if not self._contiguous or not packet.pos or packet.pos < self._place:
+            return
+        if packet.pos == self._place:  # one of several in a block
+            self._end += packet.size
+            return
+        if self._end and packet.pos - self._end > _BETWEEN:
+            self.found += 1
+        self._place, self._end = packet.pos, packet.pos + packet.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +162,23 @@ class _Stamp:
     pts: int | None
     dts: int | None
     duration: int | None
+    key: bool
+    torn: bool
+
+    @classmethod
+    def of(cls, packet: av.Packet[Stream]) -> _Stamp:
+        return cls(packet.pts, packet.dts, packet.duration, packet.is_keyframe, packet.is_corrupt)
+
+
+def _first_shown(stamps: list[_Stamp], first: av.VideoFrame) -> int:
+    """The tick of the first picture that can be decoded.
+
+    Recordings of a broadcast begin anywhere: what comes before their first key frame cannot be shown, and that
+    is no damage. A key frame that does not decode is.
+    """
+    earliest = min(stamp.pts for stamp in stamps if stamp.pts is not None)
+    key = next((stamp.pts for stamp in stamps if stamp.key and stamp.pts is not None), earliest)
+    return min(key, first.pts if first.pts is not None else earliest)
 
 
 def _first_picture(stream: av.VideoStream, packet: av.Packet[Stream] | None) -> av.VideoFrame | None:
@@ -181,6 +239,8 @@ def _video_info(stream: av.VideoStream, first: av.VideoFrame, scan: _Scan) -> Vi
         packet_times=scan.times,
         last_duration=(scan.last_duration or 0) * scan.time_base,
         times_made_up=scan.made_up,
+        leading=scan.leading,
+        torn=scan.torn,
     )
 
 

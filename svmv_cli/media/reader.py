@@ -19,9 +19,11 @@ from svmv_cli.media.frame import Frame, PixelFormat
 from svmv_cli.media.info import MediaInfo
 from svmv_cli.media.opening import open_source, packets_of
 from svmv_cli.media.pictures import Converter, color_after, planes_of, working_format
+from svmv_cli.media.rising import Rising
 
 _MAX_THREADS = 8
-_MAX_ERRORS_IN_A_ROW = 64  # a demuxer that fails this often without yielding a packet has nothing more to give
+
+_Timed = tuple[av.VideoFrame, Fraction]  # s
 
 
 class VideoReader:
@@ -38,8 +40,8 @@ class VideoReader:
     Attributes:
         decoded: frames given so far.
         damaged: packets that are torn or could not be decoded, and frames given though the decoder called them
-            corrupt; one fault may count as both.
-        dropped: frames left out because they are not later than the one before.
+            corrupt; one fault may count as both. Not counted: pictures in front of the first that can be decoded.
+        dropped: frames left out because their time is missing or out of order.
     """
 
     def __init__(
@@ -91,17 +93,22 @@ class VideoReader:
             UnsupportedError: the picture changes size on the way.
             InputError: the source can no longer be opened or searched.
         """
-        latest: Fraction | None = None
-        for picture, time in self._timed(self._pictures()):
-            if self._start is not None and time < self._start:
+        first = self._info.video.start if self._start is None else max(self._start, self._info.video.start)
+        for picture, time in self._in_order(self._timed(self._pictures())):
+            if time < first:
                 continue
             if self._stop is not None and time >= self._stop:
                 return
-            if latest is not None and time <= latest:
-                self.dropped += 1
-                continue
-            latest = time
             yield self._frame(picture, time)
+
+    def _in_order(self, pictures: Iterator[_Timed]) -> Iterator[_Timed]:
+        """Pictures whose times rise."""
+        rising: Rising[_Timed] = Rising()
+        for timed in pictures:
+            strays = rising.strays
+            yield from rising.push(timed, timed[1])
+            self.dropped += rising.strays - strays
+        yield from rising.flush()
 
     def _frame(self, picture: av.VideoFrame, time: Fraction) -> Frame:
         video = self._info.video
@@ -134,7 +141,7 @@ class VideoReader:
             return int(times[-1] - times[0]) * video.time_base / gaps
         return 1 / (video.rate_claimed or Fraction(25))
 
-    def _timed(self, pictures: Iterator[av.VideoFrame]) -> Iterator[tuple[av.VideoFrame, Fraction]]:
+    def _timed(self, pictures: Iterator[av.VideoFrame]) -> Iterator[_Timed]:
         """Each picture with its time, s; those without a stored one are timed by their number."""
         video = self._info.video
         for number, picture in enumerate(pictures):
@@ -152,19 +159,27 @@ class VideoReader:
         """Decoded pictures from the sought position to the end; what fails to decode is counted, not told."""
         container, stream = self._position()
         for packet in packets_of(container, [stream], damaged=self._count_damage):
+            counted = not self._leads(packet)
             # Decoders with several threads do not always tell; what the demuxer saw torn is torn every time.
-            self.damaged += packet.is_corrupt
-            yield from self._decode(stream, packet)
-        yield from self._decode(stream, None)
+            self.damaged += packet.is_corrupt and counted
+            yield from self._decode(stream, packet, counted=counted)
+        yield from self._decode(stream, None, counted=True)
 
-    def _decode(self, stream: av.VideoStream, packet: av.Packet[Stream] | None) -> list[av.VideoFrame]:
+    def _decode(
+        self, stream: av.VideoStream, packet: av.Packet[Stream] | None, *, counted: bool
+    ) -> list[av.VideoFrame]:
         try:
             return stream.decode(packet)
         except av.EOFError:
             return []
         except av.FFmpegError:
-            self.damaged += 1
+            self.damaged += counted
             return []
+
+    def _leads(self, packet: av.Packet[Stream]) -> bool:
+        """Whether a packet lies in front of the first picture that can be decoded."""
+        video = self._info.video
+        return bool(video.leading) and packet.pts is not None and packet.pts < int(video.packet_times[0])
 
     def _count_damage(self) -> None:
         self.damaged += 1

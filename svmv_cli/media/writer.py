@@ -29,6 +29,7 @@ class WrittenInfo:
     frames: int
     bytes: int
     duration: Fraction  # s, first frame's beginning to last frame's end
+    damaged_others: int = 0  # broken packets of the source's other streams
 
 
 Check = Callable[[Path, WrittenInfo], None]
@@ -94,15 +95,18 @@ class VideoWriter:
         Raises:
             OutputError: no frame was written, the disk is full, or the file appeared in the meantime.
         """
-        return self._finish_as(self._target.path, check)
-
-    def keep_partial(self, path: Path) -> WrittenInfo:
-        """Finish what there is under another name, as for a source that broke in the middle.
-
-        Raises:
-            OutputError: as `finish`, of `path`.
-        """
-        return self._finish_as(path)
+        path = self._target.path
+        if self._part is None or self._file is None:
+            raise OutputError(f"there was no frame to write to {path}")
+        with telling_writes(path):
+            duration = self._file.finish()
+        damaged, self._file = self._file.damaged_others, None
+        written = WrittenInfo(self.frames, self._part.stat().st_size, duration, damaged)
+        if check is not None:
+            check(self._part, written)
+        publish(self._part, path, overwrite=self._overwrite)
+        self._part = None
+        return written
 
     def abort(self) -> None:
         """Throw away what was written; harmless after `finish`."""
@@ -114,19 +118,6 @@ class VideoWriter:
             self._file.abandon()
             self._file = None
         _remove(part)
-
-    def _finish_as(self, path: Path, check: Check | None = None) -> WrittenInfo:
-        if self._part is None or self._file is None:
-            raise OutputError(f"there was no frame to write to {path}")
-        with telling_writes(path):
-            duration = self._file.finish()
-        self._file = None
-        written = WrittenInfo(self.frames, self._part.stat().st_size, duration)
-        if check is not None:
-            check(self._part, written)
-        publish(self._part, path, overwrite=self._overwrite)
-        self._part = None
-        return written
 
 
 class _OpenFile:
@@ -155,6 +146,11 @@ class _OpenFile:
         self._others.close()
         self._out.close()
         return self._track.duration
+
+    @property
+    def damaged_others(self) -> int:
+        """Broken packets met so far in the source's other streams."""
+        return self._others.damaged
 
     def abandon(self) -> None:
         """Close what is open."""

@@ -4,6 +4,7 @@ import math
 from bisect import bisect_left
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 from svmv_cli.errors import SvmvError, UsageError
 from svmv_cli.media.info import MediaInfo, Span
@@ -15,6 +16,9 @@ _UNKNOWN_GAP = Fraction(1, 25)  # s: a single frame of unknown duration has to l
 _TOLERATED_FRAMES = 2
 _SOUND_ENDS = Fraction(1, 5)  # s: a packet or two of sound
 _TOLERATED_SHARE = 100  # one in so many: headers round their durations
+_LEFT_OF_SOUND = Fraction(9, 10)  # share of a constant rate's pictures that must be there, in a sound file
+_LEFT_OF_TORN = Fraction(1, 2)  # and in a damaged one
+_LONGEST_HOLE = 10  # s; what is longer is a leap of the clock, and is not filled with pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class Extent:
     tail: Fraction  # s, how long the last picture is shown
     frames: int
     missing: int  # frames that the header promises beyond those the file holds; 0 if the clip ends before
+    holes: int  # places of the constant rate without a frame, between the first and the last
 
     @property
     def end(self) -> Fraction:
@@ -51,17 +56,19 @@ def find_extent(request: Request, info: MediaInfo) -> Extent:
         length = float((ticks[-1] - ticks[0]) * base)
         raise UsageError(f"no frame of {info.path} lies between --start and --end ({length:.3f} s in all)")
     first, last = ticks[low] * base, ticks[high - 1] * base
+    to_the_end = stop is None or stop > ticks[-1] * base
     rate = measured_rate(ticks, base, video.rate_claimed)
-    missing = 0
-    if stop is None or stop > ticks[-1] * base:
-        missing = _missing(info, ticks, rate)
-        if rate is None and missing and video.rate_claimed and on_grid(ticks, base, video.rate_claimed):
-            rate = video.rate_claimed  # pictures were lost from a constant rate
-            missing = _missing(info, ticks, rate)
+    missing = _missing(info, ticks, rate) if to_the_end else 0
+    damaged = bool(missing or video.torn)
+    if rate is None and _is_torn_grid(info, ticks, damaged=damaged):
+        rate = video.rate_claimed
+        missing = _missing(info, ticks, rate) if to_the_end and damaged else 0
     if rate is None:
-        return Extent((start, stop), None, first, last, _tail(info, ticks, high), high - low, missing)
+        return Extent((start, stop), None, first, last, _tail(info, ticks, high), high - low, missing, holes=0)
     grid = Grid(video.start, rate)
-    return Extent((start, stop), rate, grid.nearest(first), grid.nearest(last), 1 / rate, high - low, missing)
+    first, last = grid.nearest(first), grid.nearest(last)
+    holes = round((last - first) * rate) + 1 - (high - low)
+    return Extent((start, stop), rate, first, last, 1 / rate, high - low, missing, max(holes, 0))
 
 
 def earliest(info: MediaInfo) -> Fraction:
@@ -69,10 +76,24 @@ def earliest(info: MediaInfo) -> Fraction:
     return min(info.start_claimed, info.video.start)
 
 
+def _is_torn_grid(info: MediaInfo, ticks: list[int], *, damaged: bool) -> bool:
+    """Whether this is a constant rate from which pictures were lost, rather than a variable one.
+
+    Recorders drop a picture here and there, damage takes more; beyond that, the gaps are meant.
+    """
+    rate, base = info.video.rate_claimed, info.video.time_base
+    if rate is None or not on_grid(ticks, base, rate):
+        return False
+    places = (ticks[-1] - ticks[0]) * base * rate + 1
+    longest = max(b - a for a, b in pairwise(ticks)) * base
+    return longest <= _LONGEST_HOLE and len(ticks) >= places * (_LEFT_OF_TORN if damaged else _LEFT_OF_SOUND)
+
+
 def _missing(info: MediaInfo, ticks: list[int], rate: Fraction | None) -> int:
     """Frames that the header promises and the file does not hold, beyond what rounding explains.
 
-    Of two promises the smaller counts: frames behind an edit list are counted in a header, but not shown.
+    Of two promises the larger counts, but in MP4 and MOV the smaller: frames behind an edit list are counted in
+    a header, and not shown.
     """
     video = info.video
     promises = [video.frames_claimed - len(ticks)] if video.frames_claimed else []
@@ -83,7 +104,8 @@ def _missing(info: MediaInfo, ticks: list[int], rate: Fraction | None) -> int:
         short = _short_of(end, info, ticks, rate)
         if _matters(short, ticks) and not _sound_reaches(info, end):
             promises.append(short)
-    missing = min(promises, default=0)
+    choose = min if "mov" in info.format.split(",") else max
+    missing = max(0, choose(promises, default=0) - video.leading)
     return missing if _matters(missing, ticks) else 0
 
 

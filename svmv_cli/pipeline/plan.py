@@ -16,6 +16,7 @@ from svmv_cli.pipeline.shots import ShotSettings
 from svmv_cli.timeline import Clock, Grid, Phases
 
 _DEFAULT_FACTOR = 2
+_ENDLESS = 10_000  # frames for each picture: a leap in the timestamps, not a slow film
 _CHEAPER = 0.4  # an in-between costs about this share of a source frame's bits
 # Bits per pixel of a source frame at our default quality; rough, for the disk estimate only.
 _BITS = {"h264": 0.14, "hevc": 0.10, "av1": 0.08, "vp9": 0.10, "prores": 2.5, "ffv1": 6.0}
@@ -38,14 +39,14 @@ class Plan:
     frames_in: int
     frames_out: int
     duration: Fraction  # s, of the output's picture
-    missing: int  # frames that the header promises and the file does not hold
+    missing: int  # frames that the header or the rate promises and a damaged file does not hold
     estimated_bytes: int
     model: str
     device: str
     precision: str
     batch: int | None
     overwrite: bool
-    keep_partial: bool
+    strict: bool
     notes: tuple[str, ...]  # for the user
 
 
@@ -67,22 +68,23 @@ def make_plan(request: Request, info: MediaInfo, *, binding: bool = True) -> Pla
     Args:
         request: what was asked for.
         info: the source, as probed.
-        binding: refuse an output that could not be written and a damaged source; False only looks.
+        binding: refuse an output that could not be written, and what `strict` refuses; False only looks.
 
     Raises:
         UsageError: the options do not fit the file.
         OutputError: the output must not or cannot be written, or the disk has no room for it.
         UnsupportedError: the container cannot hold what was asked for.
-        DamagedError: the file holds fewer frames than its header promises, and that was not allowed.
+        DamagedError: the file is damaged, and the request is strict.
     """
     extent = find_extent(request, info)
     timing, stretch = _timing(request, extent)
-    missing = extent.missing
-    if binding and missing and not request.keep_partial:
+    torn = bool(extent.missing or info.video.torn)
+    missing = max(extent.missing, extent.holes) if torn else 0
+    if binding and torn and request.strict:
         held = len(info.video.packet_times)
         raise DamagedError(
-            f"{info.path} is damaged: it holds {held} of {held + missing} frames",
-            hint="--keep-partial upsamples what is there.",
+            f"{info.path} is damaged: it holds {held} of {held + missing} frames, {info.video.torn} packets are broken",
+            hint="Without --strict, what can be made of it is kept.",
         )
     clock = Clock(_origin(info, extent), Fraction(stretch))
     rate = timing.rate / stretch if isinstance(timing, Grid) else None
@@ -109,8 +111,8 @@ def make_plan(request: Request, info: MediaInfo, *, binding: bool = True) -> Pla
         precision=request.precision,
         batch=request.batch,
         overwrite=request.overwrite,
-        keep_partial=request.keep_partial,
-        notes=(*notes, *target.notes, *_warnings(info)),
+        strict=request.strict,
+        notes=(*notes, *target.notes, *_warnings(info, holes=0 if torn else extent.holes)),
     )
     if binding:
         _check_room(plan)
@@ -133,9 +135,15 @@ def _timing(request: Request, extent: Extent) -> tuple[Grid | Phases, int]:
 
 
 def _frames_out(timing: Grid | Phases, extent: Extent) -> int:
-    if isinstance(timing, Grid):
-        return timing.count(extent.first, extent.end)
-    return extent.frames * timing.factor
+    if not isinstance(timing, Grid):
+        return extent.frames * timing.factor
+    length = extent.end - extent.first
+    if length * timing.rate > _ENDLESS * (extent.frames + 1000):
+        raise InputError(
+            f"the timestamps leap: {extent.frames} pictures would be spread over {float(length):.0f} s",
+            hint="The file may be damaged: cut it in front of the leap with --end, or use --factor.",
+        )
+    return timing.count(extent.first, extent.end)
 
 
 def _choose_target(
@@ -191,10 +199,15 @@ def _check_path(request: Request, path: Path) -> None:
     )
 
 
-def _warnings(info: MediaInfo) -> tuple[str, ...]:
+def _warnings(info: MediaInfo, *, holes: int) -> tuple[str, ...]:
+    found: list[str] = []
     if info.video.interlaced:
-        return ("the source is interlaced: its fields will comb; deinterlace it first",)
-    return ()
+        found.append("the source is interlaced: its fields will comb; deinterlace it first")
+    if info.video.leading:
+        found.append(f"the source begins in mid-scene: its first {info.video.leading} pictures cannot be decoded")
+    if holes:
+        found.append(f"{holes} pictures are missing from the source's constant rate and are bridged")
+    return tuple(found)
 
 
 def _estimate(info: MediaInfo, target: Target, *, frames_in: int, frames_out: int) -> int:

@@ -66,7 +66,7 @@ class Tally:
 class Report:
     """What one run did."""
 
-    status: Literal["ok", "damaged"]  # damaged: less came than was declared, and is kept
+    status: Literal["ok", "damaged"]  # damaged: more is lost than can be forgiven; what came is kept
     source: Path
     output: Path
     frames_in: int
@@ -75,7 +75,9 @@ class Report:
     frames_held: int  # repeated: behind cuts, in stills, at the end
     duplicates: int  # source frames that repeat the one before
     late: int  # source frames left out because their time had passed
-    damaged: int  # packets the decoder could not use
+    damaged: int  # broken packets of the picture
+    damaged_others: int  # broken packets of sound and other streams
+    lost: int  # pictures that should have come and did not
     cuts: tuple[Fraction, ...]  # s, output clock
     duration: Fraction  # s, of the output's picture
     rate: Fraction | None  # frames/s; None means a variable rate

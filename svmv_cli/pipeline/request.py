@@ -51,7 +51,7 @@ class Request:
     model: str = "base"
     shots: ShotSettings = field(default_factory=ShotSettings)
     overwrite: bool = False
-    keep_partial: bool = False
+    strict: bool = False  # any damage is fatal
 
     def __post_init__(self) -> None:
         if sum(mode is not None for mode in (self.factor, self.fps, self.slow)) > 1:

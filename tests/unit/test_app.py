@@ -169,20 +169,6 @@ def test_two_existing_files_are_asked_about(svmv: Call, clip: Path, tmp_path: Pa
     assert svmv("upsample", clip, second, "--output-dir", tmp_path / "out").code == 0
 
 
-def test_damaged_inputs_are_5_and_kept_only_when_asked(svmv: Call, tmp_path: Path) -> None:
-    whole = make_clip(tmp_path / "whole.mkv", frames=96).path
-    broken = cut(whole, tmp_path / "in.mkv", 0.6)
-    result = svmv("upsample", broken)
-    assert result.code == 5
-    assert "of 96 frames" in result.stderr
-    assert not (tmp_path / "in_2x.mkv").exists()
-    result = svmv("upsample", broken, "--keep-partial", "--json")
-    assert result.code == 5
-    assert json.loads(result.stdout)["status"] == "damaged"
-    assert (tmp_path / "in_2x.mkv").exists()
-    assert "damaged" in result.stderr
-
-
 def test_out_of_memory_is_6(svmv: Call, network: Blend, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "_fail_after", 2)
     result = svmv("upsample", clip)

@@ -5,7 +5,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import numpy as np
 import pytest
 from av.stream import Disposition
 
@@ -15,48 +14,15 @@ from svmv_cli.media.probe import probe
 from svmv_cli.media.sound import tempos
 from svmv_cli.media.streams import SlowAudio, decide_streams
 from svmv_cli.media.verify import measure
-from tests.media import CLICK_EVERY, SOUND_RATE, make_clip, read_numbers, read_sound, read_times, repeated
+from tests.media import CLICK_EVERY, make_clip, read_numbers, read_times, repeated
+from tests.reading import clicks, offsets, pitch, words
 
 SLACK = Fraction(2, 1000)  # s: a millisecond of rounding at either end
-
-
-def offsets(path: Path) -> tuple[Fraction, Fraction]:
-    """Sound minus picture at the start and at the end, s."""
-    found = measure(path)
-    return found.sound[0].first - found.first, found.sound[0].end - (found.first + found.duration)
-
-
-def words(path: Path) -> list[tuple[float, float, bytes]]:
-    """Subtitles as (begin s, length s, text without its wrapping)."""
-    found = []
-    with av.open(path) as container:
-        for packet in container.demux(container.streams.subtitles[0]):
-            text = bytes(packet)
-            if b"line" in text and packet.pts is not None:
-                length = (packet.duration or 0) * packet.time_base
-                found.append((float(packet.pts * packet.time_base), float(length), text))
-    return found
 
 
 def packets(path: Path) -> list[bytes]:
     with av.open(path) as container:
         return [bytes(packet) for packet in container.demux(container.streams.audio[0]) if packet.size]
-
-
-def clicks(path: Path) -> list[float]:
-    """Times of the bursts in the first sound track, s."""
-    samples, start = read_sound(path)
-    loud = np.flatnonzero(np.abs(samples) > 0.5)
-    onsets = loud[np.insert(np.diff(loud) > SOUND_RATE // 20, 0, True)]
-    return [float(start) + onset / SOUND_RATE for onset in onsets]
-
-
-def pitch(path: Path) -> float:
-    """The strongest frequency of the first sound track below the clicks', Hz."""
-    samples, _ = read_sound(path)
-    spectrum = np.abs(np.fft.rfft(samples))
-    frequencies = np.fft.rfftfreq(len(samples), 1 / SOUND_RATE)
-    return float(frequencies[np.argmax(spectrum * (frequencies < 2000))])
 
 
 def decided(path: Path, name: str, *, stretch: int = 1, slow_audio: SlowAudio = "stretch") -> list[StreamDecision]:

@@ -300,16 +300,6 @@ def test_overwrite_replaces_at_the_end_only(tmp_path: Path) -> None:
     assert measure(target.path).frames == 1
 
 
-def test_keep_partial_takes_another_name(tmp_path: Path) -> None:
-    target, info = ready(tmp_path)
-    with VideoWriter(target, info) as writer:
-        for number in range(5):
-            writer.write(frame(number))
-        assert writer.keep_partial(tmp_path / "out.partial.mp4").frames == 5
-    assert read_numbers(tmp_path / "out.partial.mp4") == list(range(5))
-    assert not target.path.exists()
-
-
 def test_missing_and_read_only_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target, info = ready(tmp_path, "deep/out.mp4")
     with pytest.raises(OutputError, match="does not exist"), VideoWriter(target, info):

@@ -235,8 +235,8 @@ def test_a_source_cut_short_is_noticed_before_any_work(tmp_path: Path) -> None:
     whole = make_clip(tmp_path / "in.mkv", frames=120).path
     broken = cut(whole, tmp_path / "cut.mkv", 0.6)
     with pytest.raises(DamagedError, match=r"holds \d+ of 120 frames"):
-        plan(broken)
-    kept = plan(broken, keep_partial=True)
+        plan(broken, strict=True)
+    kept = plan(broken)
     assert kept.missing == 120 - kept.frames_in > 20
     assert kept.source_rate == 24
     assert plan(broken, end=Moment(frame=10)).frames_in == 10

@@ -12,7 +12,7 @@ from svmv_cli.pipeline.plan import make_plan
 from svmv_cli.pipeline.report import Report, Silent
 from svmv_cli.pipeline.request import Moment, Request
 from tests.fakes import Blend
-from tests.media import draw, make_clip, number_of, read_numbers, read_planes, read_times, spoil
+from tests.media import draw, make_clip, number_of, read_numbers, read_planes, read_times
 
 
 class Counting(Silent):
@@ -109,18 +109,6 @@ def test_one_frame_and_odd_sizes(tmp_path: Path) -> None:
     assert run(one, factor=4).frames_out == 4
     odd = make_clip(tmp_path / "odd.mkv", frames=5, size=(97, 63), codec="ffv1", pix_fmt="yuv444p").path
     assert run(odd, factor=2, codec="ffv1").frames_out == 10
-
-
-def test_damage_in_the_middle_is_never_passed_over(tmp_path: Path) -> None:
-    whole = make_clip(tmp_path / "in.ts", frames=96, bframes=False).path
-    broken = spoil(whole, tmp_path / "bad.ts", start=0.5, length=600)
-    with pytest.raises(DamagedError, match=r"\d+ of 9\d frames"):
-        run(broken)
-    assert not (tmp_path / "bad_2x.ts").exists()
-    report = run(broken, keep_partial=True)
-    assert report.status == "damaged"
-    assert report.output.exists()
-    assert report.damaged + (96 - report.frames_in) > 0
 
 
 def test_a_device_that_fails_leaves_nothing(clip: Path) -> None:
