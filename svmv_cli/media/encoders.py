@@ -159,6 +159,14 @@ def encoder_options(
     return tuple(chosen)
 
 
+def joined_options(*groups: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Groups of encoder options as one; lists of an encoder's own parameters are put end to end."""
+    joined: dict[str, str] = {}
+    for key, value in (pair for group in groups for pair in group):
+        joined[key] = f"{joined[key]}:{value}" if key.endswith("-params") and key in joined else value
+    return tuple(joined.items())
+
+
 def _checked_crf(codec: CodecChoice, crf: int | None, default: int | None) -> int | None:
     if crf is None:
         return default

@@ -24,6 +24,38 @@ class ColorInfo:
     chroma_location: int = 0  # AVChromaLocation
 
 
+Chromaticity = tuple[Fraction, Fraction]  # CIE 1931 x, y
+
+
+@dataclass(frozen=True, slots=True)
+class MasteringDisplay:
+    """The display a film was graded on (SMPTE ST 2086)."""
+
+    red: Chromaticity
+    green: Chromaticity
+    blue: Chromaticity
+    white: Chromaticity
+    darkest: Fraction  # cd/m²
+    brightest: Fraction  # cd/m²
+
+
+@dataclass(frozen=True, slots=True)
+class LightLevel:
+    """The brightest there is in a film (CTA-861.3)."""
+
+    pixel: int  # MaxCLL, cd/m²
+    frame: int  # MaxFALL, cd/m²
+
+
+@dataclass(frozen=True, slots=True)
+class HdrInfo:
+    """What HDR pictures carry beside their samples."""
+
+    mastering: MasteringDisplay | None = None
+    light: LightLevel | None = None
+    per_frame: tuple[str, ...] = ()  # kinds of metadata that change from frame to frame, by the names users know
+
+
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
     """The video stream that will be interpolated."""
@@ -45,6 +77,7 @@ class VideoInfo:
     # -- measured by reading every packet's timestamp, without decoding --
     packet_times: npt.NDArray[np.int64] = field(repr=False)  # sorted pts, in ticks of time_base
     last_duration: Fraction = Fraction(0)  # s, of the last packet; 0 when unknown
+    hdr: HdrInfo = HdrInfo()
     times_made_up: bool = False  # the file stores no timestamps: picture i is at packet_times[i], by count alone
     leading: int = 0  # pictures in front of packet_times that need one the file does not hold: it begins mid-GOP
     torn: int = 0  # packets that the demuxer saw damaged, and stretches it could not read

@@ -1,7 +1,7 @@
 """What a picture loses on its way into a codec and a container, in sentences for the user. Decides nothing."""
 
 from svmv_cli.media.frame import PixelFormat
-from svmv_cli.media.info import ColorInfo, VideoInfo
+from svmv_cli.media.info import ColorInfo, HdrInfo, VideoInfo
 
 _SITINGS = {2: "centred", 3: "top left", 4: "top", 5: "bottom left", 6: "bottom"}  # AVChromaLocation; 1 is usual
 
@@ -44,4 +44,22 @@ def shape_losses(video: VideoInfo, color: ColorInfo, *, muxer: str, codec: str) 
     av1_has_word = codec == "av1" and color.chroma_location == 3
     if unusual and not (in_stream or matroska or av1_has_word):
         losses.append(f"that chroma samples lie {unusual} is not written: use .mkv, or --codec h264 or hevc")
+    return tuple(losses)
+
+
+def hdr_losses(hdr: HdrInfo, *, codec: str, written: bool) -> tuple[str, ...]:
+    """What is lost of the HDR metadata.
+
+    Args:
+        hdr: the source's.
+        codec: the user's name of the codec.
+        written: whether the encoder writes the static part.
+    """
+    losses: list[str] = []
+    if (hdr.mastering or hdr.light) and not written:
+        losses.append(f"the HDR10 mastering data is lost: {codec} does not write it here; use --codec hevc or av1")
+    if hdr.per_frame:
+        losses.append(
+            f"{' and '.join(hdr.per_frame)} metadata is lost: it belongs to single frames, new ones have none"
+        )
     return tuple(losses)

@@ -14,6 +14,7 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 
 from svmv_cli.errors import InputError, UnsupportedError
+from svmv_cli.media.hdr import hdr_of
 from svmv_cli.media.info import ColorInfo, MediaInfo, StreamInfo, VideoInfo
 from svmv_cli.media.opening import open_source, packets_of
 from svmv_cli.media.siting import chroma_location
@@ -238,6 +239,7 @@ def _video_info(stream: av.VideoStream, first: av.VideoFrame, scan: _Scan) -> Vi
         bit_rate=stream.bit_rate or None,
         packet_times=scan.times,
         last_duration=(scan.last_duration or 0) * scan.time_base,
+        hdr=hdr_of(first),
         times_made_up=scan.made_up,
         leading=scan.leading,
         torn=scan.torn,

@@ -15,11 +15,13 @@ from svmv_cli.media.encoders import (
     choose_encoder,
     choose_format,
     encoder_options,
+    joined_options,
     opening_failure,
 )
 from svmv_cli.media.frame import PixelFormat
+from svmv_cli.media.hdr import hdr_options
 from svmv_cli.media.info import ColorInfo, MediaInfo, Span, VideoInfo
-from svmv_cli.media.losses import sample_losses, shape_losses
+from svmv_cli.media.losses import hdr_losses, sample_losses, shape_losses
 from svmv_cli.media.pictures import color_after, working_format
 from svmv_cli.media.streams import SlowAudio, decide_streams
 from svmv_cli.timeline import Clock
@@ -94,6 +96,7 @@ def choose_target(
     format_name = choose_format(choice, encoder=name, wanted=source, asked=pix_fmt, size=size)
     kept = working_format(format_name)
     color = color_after(info.video.color, source=source, target=kept)
+    hdr = hdr_options(info.video.hdr, encoder=name)
     target = Target(
         path=path,
         container=container.muxer,
@@ -106,13 +109,18 @@ def choose_target(
         rotation=info.video.rotation,
         color=color,
         rate=rate,
-        options=_options(choice, encoder=name, crf=crf, preset=preset, kept=kept) + _reorder(choice, container, rate),
+        options=joined_options(
+            _options(choice, encoder=name, crf=crf, preset=preset, kept=kept),
+            hdr,
+            _reorder(choice, container, rate),
+        ),
         clock=clock,
         clip=clip,
         slow_audio=slow_audio,
         streams=decide_streams(info, container=container, stretch=clock.stretch, slow_audio=slow_audio),
         notes=sample_losses(source, kept, codec=choice.name)
-        + shape_losses(info.video, color, muxer=container.muxer, codec=choice.name),
+        + shape_losses(info.video, color, muxer=container.muxer, codec=choice.name)
+        + hdr_losses(info.video.hdr, codec=choice.name, written=bool(hdr)),
     )
     _prove(target)
     return target
@@ -152,6 +160,9 @@ def _choose_codec(container: ContainerChoice, *, path: Path, asked: str | None, 
         check_holds(path, asked)
         return CODECS[asked]
     default = CODECS[container.codecs[0]]
+    # Ten-bit H.264 plays almost nowhere.
+    if default.name == "h264" and source.depth > 8 and "hevc" in container.codecs:
+        return CODECS["hevc"]
     # VP9 here has eight bits only: ten-bit video for the web goes to AV1.
     if default.name == "vp9" and source.depth > 8 and "av1" in container.codecs and source.depth <= 10:
         return CODECS["av1"]
