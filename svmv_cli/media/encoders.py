@@ -246,20 +246,33 @@ def add_video(
     stream = out.add_stream(encoder, rate=picture.rate, options=dict((*siting, *options)))
     if not isinstance(stream, av.VideoStream):
         raise ValueError(f"not a video encoder: {encoder!r}")
+    stream.codec_context.time_base = picture.time_base
+    describe_video(stream, picture, encoder=encoder, muxer=out.format.name)
+    return stream
+
+
+def describe_video(stream: av.VideoStream, picture: Picture, *, encoder: str, muxer: str) -> None:
+    """Tell an output stream, whose header is not yet written, what its pictures are like.
+
+    Args:
+        stream: of an encoder, or the copy of a stream that `encoder` made.
+        picture: what they are like.
+        encoder: FFmpeg's name.
+        muxer: FFmpeg's name of the container.
+    """
     context = stream.codec_context
+    context.framerate = picture.rate
     context.width, context.height = picture.width, picture.height
     context.pix_fmt = picture.pix_fmt
-    context.time_base = picture.time_base
     context.sample_aspect_ratio = picture.sample_aspect_ratio
     context.color_primaries = picture.color.primaries
     context.color_trc = picture.color.transfer
     context.colorspace = picture.color.matrix
     context.color_range = 2 if picture.color.full_range else 1
-    if encoder in {"libx265", "hevc_nvenc"} and out.format.name in {"mp4", "mov"}:
+    if encoder in {"libx265", "hevc_nvenc"} and muxer in {"mp4", "mov"}:
         context.codec_tag = "hvc1"  # Apple's players take no other
     if picture.rotation:
         stream.set_display_rotation(picture.rotation)
-    return stream
 
 
 def opening_failure(encoder: str, *, picture: Picture, options: tuple[tuple[str, str], ...]) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,13 +11,14 @@ from types import TracebackType
 from typing import Self
 
 import av
+from av.container import OutputContainer
 
 from svmv_cli.errors import OutputError
-from svmv_cli.media.containers import container_for
 from svmv_cli.media.frame import Frame
 from svmv_cli.media.info import MediaInfo
+from svmv_cli.media.outfile import OutFile
 from svmv_cli.media.partfile import create_part, publish, telling_writes
-from svmv_cli.media.passthrough import Passthrough
+from svmv_cli.media.segment import JoinedFile, Segment
 from svmv_cli.media.target import Target
 from svmv_cli.media.track import Pace, PictureTrack
 
@@ -51,7 +52,7 @@ class VideoWriter:
         self._info = info
         self._overwrite = overwrite
         self._part: Path | None = None
-        self._file: _OpenFile | None = None
+        self._file: _OpenFile | JoinedFile | None = None
         self.frames = 0
 
     def __enter__(self) -> Self:
@@ -81,10 +82,27 @@ class VideoWriter:
         if self._part is None:
             raise ValueError("a VideoWriter is written to inside its `with`, before finish()")
         with telling_writes(self._target.path):
-            if self._file is None:
+            if not isinstance(self._file, _OpenFile):
                 self._file = _OpenFile(self._part, self._target, self._info, first=frame)
             self._file.write(frame)
         self.frames += 1
+
+    def join(self, segments: Sequence[Segment], *, pace: Pace) -> None:
+        """Instead of `write`: take the picture from finished segments.
+
+        Args:
+            segments: in order.
+            pace: they were written at.
+
+        Raises:
+            OutputError: the disk is full, or a segment is damaged.
+            ValueError: the writer is not open.
+        """
+        if self._part is None:
+            raise ValueError("a VideoWriter joins inside its `with`, before finish()")
+        with telling_writes(self._target.path):
+            self._file = joined = JoinedFile(self._part, self._target, self._info, segments=segments, pace=pace)
+            self.frames = joined.copy()
 
     def finish(self, check: Check | None = None) -> WrittenInfo:
         """Encode what is left, join the rest of the other streams and give the file its name.
@@ -125,26 +143,21 @@ class _OpenFile:
 
     def __init__(self, part: Path, target: Target, info: MediaInfo, *, first: Frame) -> None:
         pace = Pace.of(target, info, first=first.time, step=first.duration)
-        options = dict(container_for(target.path).options)
-        self._out = av.open(part, "w", format=target.container, container_options=options)
-        try:
-            self._track = PictureTrack(self._out, target, info, pace=pace, given=first.format)
-            self._others = Passthrough(self._out, info, decisions=target.streams, clock=target.clock, clip=target.clip)
-            self._others.dress(self._track.stream, info.video.index)
-        except BaseException:
-            self._close_out()
-            raise
+
+        def add_picture(out: OutputContainer) -> av.VideoStream:
+            self._track = PictureTrack(out, target, info, pace=pace, given=first.format)
+            return self._track.stream
+
+        self._file = OutFile(part, target, info, add_picture=add_picture)
 
     def write(self, frame: Frame) -> None:
         self._track.write(frame)
-        self._others.pump(frame.time)
+        self._file.pump(frame.time)
 
     def finish(self) -> Fraction:
         """Flush, close, and tell how long the picture lasts, s."""
         self._track.flush()
-        self._others.finish()
-        self._others.close()
-        self._out.close()
+        self._file.finish()
         return self._track.duration
 
     @property
@@ -154,13 +167,7 @@ class _OpenFile:
 
     def abandon(self) -> None:
         """Close what is open."""
-        self._others.close()
-        self._close_out()
-
-    def _close_out(self) -> None:
-        # The file is thrown away: that it cannot be completed is no matter.
-        with suppress(OSError, av.FFmpegError):
-            self._out.close()
+        self._file.abandon()
 
 
 def _remove(part: Path) -> None:
