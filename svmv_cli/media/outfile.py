@@ -39,6 +39,11 @@ class OutFile:
             self._close_out()
             raise
 
+    @property
+    def damaged_others(self) -> int:
+        """Broken packets met so far in the source's other streams."""
+        return self._others.damaged
+
     def pump(self, until: Fraction) -> None:
         """Mux what the other streams have up to `until`, s on the output's clock."""
         self._others.pump(until)

@@ -144,6 +144,11 @@ class JoinedFile:
         first, last = self._segments[0].info, self._segments[-1].info
         return (last.end - min(first.stamps)) * self._pace.time_base
 
+    @property
+    def damaged_others(self) -> int:
+        """Broken packets met so far in the source's other streams."""
+        return self._file.damaged_others
+
     def abandon(self) -> None:
         """Close what is open."""
         self._file.abandon()

@@ -21,6 +21,7 @@ from svmv_cli.media.target import Target, picture_of_target
 _FINE = 90_000  # ticks/s below which a time base is multiplied up: offsets between streams are kept to it
 _FINEST = 10_000_000  # ticks/s; beyond it players' arithmetic overflows
 _MAX_NOMINAL = Fraction(240)  # frames/s; encoders that plan by the rate refuse more
+_FEW = 3  # frames; in a film of fewer nothing is reordered, and x265 leaves decoding times to chance
 _VFR_PARTS = 24  # ticks per tick of the source: exact for 2, 3, 4, 6, 8, 12 and 24 frames per gap
 
 
@@ -64,6 +65,7 @@ class PictureTrack:
         self, out: OutputContainer, target: Target, info: MediaInfo, *, pace: Pace, given: PixelFormat
     ) -> None:
         self.end = 0
+        self._count = 0  # frames
         self._out = out
         self._time_base = pace.time_base
         self._durations: dict[int, int] = {}  # ticks, by pts
@@ -95,6 +97,7 @@ class PictureTrack:
         if self._first is None:
             self._first = pts
         self._last = pts
+        self._count += 1
         self.end = max(round((frame.time + frame.duration) / self._time_base), pts + 1)
         self._durations[pts] = self.end - pts
         picture = picture_of(frame)
@@ -106,7 +109,11 @@ class PictureTrack:
 
     def flush(self) -> list[int]:
         """Mux what the encoder still holds; returns as `write`."""
-        return self._mux(self.stream.encode(None))
+        packets = self.stream.encode(None)
+        if self._count < _FEW:
+            for packet in packets:
+                packet.dts = packet.pts
+        return self._mux(packets)
 
     def _tag(self, picture: av.VideoFrame) -> None:
         """Some encoders take the tags of the stream, others those of each picture."""

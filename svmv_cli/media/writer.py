@@ -163,7 +163,7 @@ class _OpenFile:
     @property
     def damaged_others(self) -> int:
         """Broken packets met so far in the source's other streams."""
-        return self._others.damaged
+        return self._file.damaged_others
 
     def abandon(self) -> None:
         """Close what is open."""

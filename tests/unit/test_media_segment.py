@@ -154,6 +154,19 @@ def test_transparency_survives_the_joining(tmp_path: Path) -> None:
     assert {picture.format.name for picture in pictures} == {"yuva420p"}
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_shortest_segments_have_times(tmp_path: Path, count: int) -> None:
+    """x265 leaves the decoding times of one or two pictures to chance; twelve times it is bound to show."""
+    target, info = targets(tmp_path, ".mkv", codec="hevc", preset="ultrafast")
+    frames = frames_at([i / RATE for i in range(count + 1)], target)
+    pace = Pace.of(target, info, first=frames[0].time, step=frames[0].duration)
+    for _ in range(12):
+        part = SegmentWriter(tmp_path / "0.segment", target, info, pace=pace)
+        for frame in frames:
+            part.write(frame)
+        assert len(part.finish().stamps) == count
+
+
 def test_a_segment_that_lost_frames_is_not_joined(tmp_path: Path) -> None:
     target, info = targets(tmp_path, ".mkv", codec="ffv1")
     frames = frames_at([i / RATE for i in range(11)], target)
