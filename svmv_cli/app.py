@@ -70,6 +70,16 @@ class Cuts(StrEnum):
     off = "off"
 
 
+class Deinterlace(StrEnum):
+    """What becomes of interlaced pictures."""
+
+    auto = "auto"
+    frames = "frames"
+    fields = "fields"
+    off = "off"
+    refuse = "refuse"
+
+
 def main() -> None:
     """The console script."""
     app()
@@ -131,6 +141,13 @@ def upsample(
     overwrite: Annotated[bool, typer.Option("--overwrite", "-y", help="Replace an existing output.")] = False,
     cuts: Annotated[Cuts, typer.Option(help="Find scene cuts and never blend across them.")] = Cuts.auto,
     cut_threshold: Annotated[float | None, typer.Option(help="0 to 1; lower finds more cuts [default: 0.3].")] = None,
+    deinterlace: Annotated[
+        Deinterlace,
+        typer.Option(
+            help="Interlaced input: auto makes a whole picture of each frame that says it is; frames of every one; "
+            "fields two of each, one per field; off leaves it combed; refuse stops."
+        ),
+    ] = Deinterlace.auto,
     dedup: Annotated[
         str, typer.Option(help="Bridge repeated frames: auto, off, or up to N repeats in a row.")
     ] = "auto",
@@ -169,6 +186,7 @@ def upsample(
             precision=precision.value,
             batch=batch,
             model=model,
+            deinterlace=deinterlace.value,
             shots=parse_shots(cuts=cuts.value, threshold=cut_threshold, dedup=dedup),
             overwrite=overwrite,
             strict=strict,

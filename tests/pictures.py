@@ -12,7 +12,7 @@ import numpy as np
 from svmv_cli.media.frame import Frame, PixelFormat, Plane
 from svmv_cli.media.info import ColorInfo
 from svmv_cli.media.pictures import picture_of
-from svmv_cli.media.siting import siting_options
+from svmv_cli.media.tags import siting_options
 
 # 75 % bars: white, yellow, cyan, green, magenta, red, blue, black.
 _BARS = [(r, g, b) for g in (0.75, 0.0) for r, b in ((0.75, 0.75), (0.75, 0.0), (0.0, 0.75), (0.0, 0.0))]

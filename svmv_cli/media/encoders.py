@@ -14,7 +14,7 @@ from svmv_cli.media.frame import PixelFormat
 from svmv_cli.media.info import ColorInfo
 from svmv_cli.media.opening import reason
 from svmv_cli.media.pictures import nearest_format, working_format
-from svmv_cli.media.siting import siting_options
+from svmv_cli.media.tags import siting_options
 
 Device = Literal["auto", "cpu", "nvenc"]
 

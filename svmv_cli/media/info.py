@@ -57,6 +57,15 @@ class HdrInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldInfo:
+    """Whether pictures are woven of two moments, their odd and their even lines."""
+
+    interlaced: bool = False  # some are, at least
+    flagged: bool = False  # and say so themselves, each for itself
+    bottom_first: bool = False  # the header's word, for pictures that say nothing
+
+
+@dataclass(frozen=True, slots=True)
 class VideoInfo:
     """The video stream that will be interpolated."""
 
@@ -69,7 +78,7 @@ class VideoInfo:
     color: ColorInfo
     sample_aspect_ratio: Fraction  # 1 when unknown
     rotation: int  # degrees counter-clockwise, as the display matrix asks
-    interlaced: bool
+    fields: FieldInfo
     rate_claimed: Fraction | None  # frames/s by the header, snapped to k·1000/1001 where that is meant
     frames_claimed: int | None
     duration_claimed: Fraction | None  # s

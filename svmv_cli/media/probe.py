@@ -14,10 +14,11 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 
 from svmv_cli.errors import InputError, UnsupportedError
+from svmv_cli.media.fields import fields_of
 from svmv_cli.media.hdr import hdr_of
-from svmv_cli.media.info import ColorInfo, MediaInfo, StreamInfo, VideoInfo
+from svmv_cli.media.info import FieldInfo, MediaInfo, StreamInfo, VideoInfo
 from svmv_cli.media.opening import open_source, packets_of
-from svmv_cli.media.siting import chroma_location
+from svmv_cli.media.tags import color_of
 
 _NTSC = Fraction(1000, 1001)
 _SNAP = Fraction(1, 10_000)  # Matroska reduces 48000/1001 to 7001/146: as near as this, the round rate is meant
@@ -32,7 +33,7 @@ _MICROSECOND = Fraction(1, 1_000_000)
 def probe(path: Path) -> MediaInfo:
     """Read what a file is and carries.
 
-    Every packet of the video stream is read once for its timestamp; one picture is decoded.
+    Every packet of the video stream is read once for its timestamp; some pictures are decoded.
 
     Raises:
         InputError: the path is no video file, has no picture, or none that can be decoded.
@@ -47,7 +48,7 @@ def probe(path: Path) -> MediaInfo:
             size=path.stat().st_size,
             duration_claimed=_container_duration(container),
             start_claimed=_start(container, scan.times[0] * scan.time_base),
-            video=_video_info(stream, first, scan),
+            video=_video_info(stream, first, scan, fields_of(container, stream, scan.times)),
             others=tuple(
                 _stream_info(other)
                 for other in container.streams
@@ -220,7 +221,7 @@ def _rate_of(stream: av.VideoStream, scan: _Scan) -> Fraction | None:
     return snap_rate((len(scan.times) - 1) / span)
 
 
-def _video_info(stream: av.VideoStream, first: av.VideoFrame, scan: _Scan) -> VideoInfo:
+def _video_info(stream: av.VideoStream, first: av.VideoFrame, scan: _Scan, fields: FieldInfo) -> VideoInfo:
     duration = stream.duration * stream.time_base if stream.duration and stream.time_base else None
     return VideoInfo(
         index=stream.index,
@@ -229,10 +230,10 @@ def _video_info(stream: av.VideoStream, first: av.VideoFrame, scan: _Scan) -> Vi
         height=first.height,
         pix_fmt=first.format.name,
         time_base=scan.time_base,
-        color=_color_of(stream, first),
+        color=color_of(stream, first),
         sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
         rotation=first.rotation,
-        interlaced=first.interlaced_frame,
+        fields=fields,
         rate_claimed=_rate_of(stream, scan),
         frames_claimed=stream.frames or None,
         duration_claimed=duration,
@@ -244,26 +245,6 @@ def _video_info(stream: av.VideoStream, first: av.VideoFrame, scan: _Scan) -> Vi
         leading=scan.leading,
         torn=scan.torn,
     )
-
-
-def _color_of(stream: av.VideoStream, first: av.VideoFrame) -> ColorInfo:
-    """The picture's own tags; where it has none, the header's."""
-    context = stream.codec_context
-    rgb = first.format.is_rgb
-    full = 2
-    subsampled = not rgb and first.format.chroma_width(2) < 2
-    return ColorInfo(
-        primaries=_tag(first.color_primaries, context.color_primaries),
-        transfer=_tag(first.color_trc, context.color_trc),
-        matrix=0 if rgb else _tag(first.colorspace, context.colorspace),
-        full_range=rgb or first.format.name.startswith("yuvj") or (first.color_range or context.color_range) == full,
-        chroma_location=chroma_location(stream) if subsampled else 0,
-    )
-
-
-def _tag(picture: int, header: int) -> int:
-    """0 is reserved and 2 unspecified; both mean that nobody said."""
-    return next((int(tag) for tag in (picture, header) if tag not in (0, 2)), 2)
 
 
 def _is_chapter_track(container: InputContainer, stream: Stream) -> bool:

@@ -15,6 +15,7 @@ from av.container import InputContainer
 from av.stream import Stream
 
 from svmv_cli.errors import InputError, UnsupportedError
+from svmv_cli.media.fields import Deinterlace, Timed, by_field, deinterlaced
 from svmv_cli.media.frame import Frame, PixelFormat
 from svmv_cli.media.info import MediaInfo
 from svmv_cli.media.opening import open_source, packets_of
@@ -22,8 +23,7 @@ from svmv_cli.media.pictures import Converter, color_after, planes_of, working_f
 from svmv_cli.media.rising import Rising
 
 _MAX_THREADS = 8
-
-_Timed = tuple[av.VideoFrame, Fraction]  # s
+_FIELDS_BEFORE = 2  # pictures in front of the first wanted: its second field may begin, its neighbour helps
 
 
 class VideoReader:
@@ -36,6 +36,7 @@ class VideoReader:
         pix_fmt: planar format the frames are to have; planes are bit-exact where the source has it already.
         start: s on the source's clock; the first frame is the one at or after it. None: from the beginning.
         stop: s on the source's clock; frames at or after it are not given. None: to the end.
+        deinterlace: which pictures are made whole of their fields.
 
     Attributes:
         decoded: frames given so far.
@@ -51,12 +52,15 @@ class VideoReader:
         pix_fmt: str,
         start: Fraction | None = None,
         stop: Fraction | None = None,
+        deinterlace: Deinterlace = "off",
     ) -> None:
         self.decoded = 0
         self.damaged = 0
         self.dropped = 0
         self._told = (0, 0)  # what the frames given so far carry of `damaged` and of `dropped`
         self._info = info
+        self._deinterlace: Deinterlace = deinterlace
+        self._given = by_field(info.video) if deinterlace == "fields" else info.video  # the stream as it leaves here
         self._format = PixelFormat.parse(pix_fmt)
         self._start = start
         self._stop = stop
@@ -94,30 +98,39 @@ class VideoReader:
             InputError: the source can no longer be opened or searched.
         """
         first = self._info.video.start if self._start is None else max(self._start, self._info.video.start)
-        for picture, time in self._in_order(self._timed(self._pictures())):
+        decoded = self._even(self._in_order(self._timed(self._pictures())))
+        for picture, time in deinterlaced(decoded, how=self._deinterlace, video=self._info.video):
             if time < first:
                 continue
             if self._stop is not None and time >= self._stop:
                 return
             yield self._frame(picture, time)
 
-    def _in_order(self, pictures: Iterator[_Timed]) -> Iterator[_Timed]:
+    def _in_order(self, pictures: Iterator[Timed]) -> Iterator[Timed]:
         """Pictures whose times rise."""
-        rising: Rising[_Timed] = Rising()
+        rising: Rising[Timed] = Rising()
         for timed in pictures:
             strays = rising.strays
             yield from rising.push(timed, timed[1])
             self.dropped += rising.strays - strays
         yield from rising.flush()
 
-    def _frame(self, picture: av.VideoFrame, time: Fraction) -> Frame:
+    def _even(self, pictures: Iterator[Timed]) -> Iterator[Timed]:
+        """Pictures of one size; in front of the filter, of a planar format, too."""
         video = self._info.video
-        if (picture.width, picture.height) != (video.width, video.height):
-            raise UnsupportedError(
-                f"the picture changes from {video.width}x{video.height} to {picture.width}x{picture.height} "
-                f"at {float(time):.3f} s",
-                hint="Cut the file there with --start and --end, and upsample the parts one by one.",
-            )
+        planar = working_format(video.pix_fmt).name
+        repack = Converter(source=video.color, target=video.color, pixel_format=planar)
+        for picture, time in pictures:
+            if (picture.width, picture.height) != (video.width, video.height):
+                raise UnsupportedError(
+                    f"the picture changes from {video.width}x{video.height} to {picture.width}x{picture.height} "
+                    f"at {float(time):.3f} s",
+                    hint="Cut the file there with --start and --end, and upsample the parts one by one.",
+                )
+            known = self._deinterlace == "off" or picture.format.name.replace("yuvj", "yuv") == planar
+            yield picture if known else repack(picture), time
+
+    def _frame(self, picture: av.VideoFrame, time: Fraction) -> Frame:
         self.decoded += 1
         self.damaged += picture.is_corrupt
         if picture.format.name.replace("yuvj", "yuv") != self._format.name:
@@ -129,7 +142,7 @@ class VideoReader:
 
     def _duration(self, time: Fraction) -> Fraction:
         """Until the next picture; for the last one what the file says, else the mean gap."""
-        video = self._info.video
+        video = self._given
         times = video.packet_times
         after = int(np.searchsorted(times, int(time / video.time_base), side="right"))
         if after < len(times):
@@ -141,7 +154,7 @@ class VideoReader:
             return int(times[-1] - times[0]) * video.time_base / gaps
         return 1 / (video.rate_claimed or Fraction(25))
 
-    def _timed(self, pictures: Iterator[av.VideoFrame]) -> Iterator[_Timed]:
+    def _timed(self, pictures: Iterator[av.VideoFrame]) -> Iterator[Timed]:
         """Each picture with its time, s; those without a stored one are timed by their number."""
         video = self._info.video
         for number, picture in enumerate(pictures):
@@ -207,6 +220,8 @@ class VideoReader:
         if self._start is None or video.times_made_up:
             return None
         number = int(np.searchsorted(video.packet_times, math.ceil(self._start / video.time_base)))
+        if self._deinterlace != "off":
+            number = max(number - _FIELDS_BEFORE, 0)
         return int(video.packet_times[min(number, len(video.packet_times) - 1)]) if number else None
 
     def _lands_before(self, stream: av.VideoStream, wanted: int) -> bool:

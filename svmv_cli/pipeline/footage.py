@@ -10,6 +10,7 @@ from svmv_cli.errors import InputError
 from svmv_cli.media.frame import Frame
 from svmv_cli.media.probe import probe
 from svmv_cli.media.reader import VideoReader
+from svmv_cli.pipeline.interlaced import deinterlace_for
 from svmv_cli.pipeline.shots import ShotSettings, look
 
 Packed = npt.NDArray[np.uint8]  # (H·3/2, W), planar 4:2:0
@@ -35,7 +36,7 @@ def training_clips(
 def _shots(path: Path) -> Iterator[npt.NDArray[np.uint8]]:
     info = probe(path)
     shot: list[Packed] = []
-    with VideoReader(info, pix_fmt="yuv420p") as reader:
+    with VideoReader(info, pix_fmt="yuv420p", deinterlace=deinterlace_for("auto", info, binding=False)) as reader:
         for seen in look(reader, settings=ShotSettings()):
             if seen.cut or len(shot) == LONGEST:
                 yield from _usable(shot)

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 from svmv_cli.errors import DamagedError, InputError, OutputError
+from svmv_cli.media.fields import Deinterlace
 from svmv_cli.media.info import MediaInfo, Span
 from svmv_cli.media.target import Target, choose_target
 from svmv_cli.pipeline import naming
 from svmv_cli.pipeline.extent import Extent, earliest, find_extent
+from svmv_cli.pipeline.interlaced import as_read, deinterlace_for, interlaced_notes
 from svmv_cli.pipeline.request import Request
 from svmv_cli.pipeline.shots import ShotSettings
 from svmv_cli.timeline import Clock, Grid, Phases
@@ -36,6 +38,7 @@ class Plan:
     timing: Grid | Phases
     target: Target
     shots: ShotSettings
+    deinterlace: Deinterlace
     frames_in: int
     frames_out: int
     duration: Fraction  # s, of the output's picture
@@ -75,7 +78,10 @@ def make_plan(request: Request, info: MediaInfo, *, binding: bool = True) -> Pla
         OutputError: the output must not or cannot be written, or the disk has no room for it.
         UnsupportedError: the container cannot hold what was asked for.
         DamagedError: the file is damaged, and the request is strict.
+        InputError: the file is interlaced, and that is to be refused.
     """
+    how = deinterlace_for(request.deinterlace, info, binding=binding)
+    request, info = as_read(request, info, how)
     extent = find_extent(request, info)
     timing, stretch = _timing(request, extent)
     torn = bool(extent.missing or info.video.torn)
@@ -101,6 +107,7 @@ def make_plan(request: Request, info: MediaInfo, *, binding: bool = True) -> Pla
         timing=timing,
         target=target,
         shots=request.shots,
+        deinterlace=how,
         frames_in=extent.frames,
         frames_out=frames,
         duration=(extent.end - extent.first) * stretch,
@@ -112,7 +119,12 @@ def make_plan(request: Request, info: MediaInfo, *, binding: bool = True) -> Pla
         batch=request.batch,
         overwrite=request.overwrite,
         strict=request.strict,
-        notes=(*notes, *target.notes, *_warnings(info, holes=0 if torn else extent.holes)),
+        notes=(
+            *notes,
+            *target.notes,
+            *interlaced_notes(info, how),
+            *_warnings(info, holes=0 if torn else extent.holes),
+        ),
     )
     if binding:
         _check_room(plan)
@@ -201,8 +213,6 @@ def _check_path(request: Request, path: Path) -> None:
 
 def _warnings(info: MediaInfo, *, holes: int) -> tuple[str, ...]:
     found: list[str] = []
-    if info.video.interlaced:
-        found.append("the source is interlaced: its fields will comb; deinterlace it first")
     if info.video.leading:
         found.append(f"the source begins in mid-scene: its first {info.video.leading} pictures cannot be decoded")
     if holes:

@@ -49,6 +49,7 @@ class Request:
     precision: str = "auto"
     batch: int | None = None  # windows per call; None: what suits the device
     model: str = "base"
+    deinterlace: Literal["auto", "frames", "fields", "off", "refuse"] = "auto"
     shots: ShotSettings = field(default_factory=ShotSettings)
     overwrite: bool = False
     strict: bool = False  # any damage is fatal

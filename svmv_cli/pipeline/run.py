@@ -40,7 +40,13 @@ def run(plan: Plan, *, info: MediaInfo, interpolator: Interpolator, progress: Pr
     start, stop = plan.clip
     plan.target.path.parent.mkdir(parents=True, exist_ok=True)
     with (
-        VideoReader(info, pix_fmt=working_format(plan.target.pix_fmt).name, start=start, stop=stop) as reader,
+        VideoReader(
+            info,
+            pix_fmt=working_format(plan.target.pix_fmt).name,
+            start=start,
+            stop=stop,
+            deinterlace=plan.deinterlace,
+        ) as reader,
         prefetch(reader, _DEPTH, name="decode") as decoded,
         prefetch(make_frames(decoded, plan, interpolator, joints=()), _DEPTH, name="make") as made,
         VideoWriter(plan.target, info, overwrite=plan.overwrite) as writer,

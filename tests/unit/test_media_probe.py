@@ -59,7 +59,7 @@ def test_picture_facts(tmp_path: Path) -> None:
     assert video.pix_fmt == "yuv420p10le"
     assert video.sample_aspect_ratio == Fraction(32, 27)
     assert video.rotation == 90
-    assert not video.interlaced
+    assert not video.fields.interlaced
 
 
 def test_full_range_and_untagged(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from svmv_cli.app import app
 from svmv_cli.media.info import ColorInfo
 from svmv_cli.media.probe import probe
-from svmv_cli.media.siting import chroma_location
+from svmv_cli.media.tags import chroma_location
 from tests.media import make_clip, read_planes, repeated
 from tests.pictures import bars_and_ramp, write_clip
 

@@ -1,4 +1,4 @@
-"""Where chroma samples lie, read and written around PyAV, which shows neither. Knows no pictures."""
+"""Colour tags of a stream, and the place of its chroma samples, which PyAV neither shows nor sets. Knows no files."""
 
 from __future__ import annotations
 
@@ -7,10 +7,31 @@ from io import BytesIO
 import av
 
 from svmv_cli.media import ebml
+from svmv_cli.media.info import ColorInfo
 
 # AVChromaLocation by FFmpeg's names, in its order from 1 on.
 _NAMES = ("left", "center", "topleft", "top", "bottomleft", "bottom")
 _BY_PLACE = {(1, 2): 1, (2, 2): 2, (1, 1): 3, (2, 1): 4}  # (across, down), 1 cosited, 2 half-way
+
+
+def color_of(stream: av.VideoStream, first: av.VideoFrame) -> ColorInfo:
+    """The tags of a stream's first picture; where it has none, the header's."""
+    context = stream.codec_context
+    rgb = first.format.is_rgb
+    full = 2
+    subsampled = not rgb and first.format.chroma_width(2) < 2
+    return ColorInfo(
+        primaries=_tag(first.color_primaries, context.color_primaries),
+        transfer=_tag(first.color_trc, context.color_trc),
+        matrix=0 if rgb else _tag(first.colorspace, context.colorspace),
+        full_range=rgb or first.format.name.startswith("yuvj") or (first.color_range or context.color_range) == full,
+        chroma_location=chroma_location(stream) if subsampled else 0,
+    )
+
+
+def _tag(picture: int, header: int) -> int:
+    """0 is reserved and 2 unspecified; both mean that nobody said."""
+    return next((int(tag) for tag in (picture, header) if tag not in (0, 2)), 2)
 
 
 def chroma_location(stream: av.VideoStream) -> int:
