@@ -257,7 +257,7 @@ def _stream_info(stream: Stream) -> StreamInfo:
     return StreamInfo(
         index=stream.index,
         kind="data" if stream.type == "unknown" else stream.type,
-        codec=context.codec.canonical_name if context is not None else stream.name or "unknown",
+        codec=context.codec.canonical_name if context is not None else getattr(stream, "name", None) or "unknown",
         language=stream.metadata.get("language"),
         title=stream.metadata.get("title"),
         attached_picture=bool(stream.disposition & Disposition.attached_pic),

@@ -134,7 +134,8 @@ def make_plan(request: Request, info: MediaInfo, *, binding: bool = True) -> Pla
 def _origin(info: MediaInfo, extent: Extent) -> Fraction:
     """The source time that becomes 0: one for all streams, so that sound stays where it was."""
     start = extent.clip[0]
-    return earliest(info) if start is None else start
+    # A file's rounded times may put the first picture's exact one in front of the start: by less than a tick.
+    return earliest(info) if start is None else min(start, extent.first)
 
 
 def _timing(request: Request, extent: Extent) -> tuple[Grid | Phases, int]:

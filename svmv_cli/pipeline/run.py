@@ -102,7 +102,10 @@ def _verify(plan: Plan, total: Tally, part: Path, written: WrittenInfo) -> None:
     found = measure(part)
     # With pictures lost, there may be as many fewer; how many came is known of the frames that were written.
     frames, duration = (written.frames, written.duration) if damage.lost else (plan.frames_out, plan.duration)
-    step = plan.duration / plan.frames_out
+    # A grid may reach over the end by less than a step; a TS does not say how long its last picture lasts.
+    step = 1 / plan.target.rate if plan.target.rate else plan.duration / plan.frames_out
+    if plan.target.container == "mpegts":
+        step = max(step, plan.tail * plan.target.clock.stretch)
     if found.frames == written.frames == frames and abs(found.duration - duration) <= step:
         return
     aside = plan.target.path.with_name(f"{plan.target.path.name}.unverified")
