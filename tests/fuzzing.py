@@ -33,14 +33,8 @@ BOXES = (
     b"moov trak mdia minf stbl stts stsz stco stsc ctts stss edts elst mdat mvhd tkhd mdhd hdlr avcC esds udta".split()
 )
 CHUNKS = b"RIFF LIST hdrl strl strf movi idx1 00dc 01wb G@ GA".split()
-ELEMENTS = [bytes.fromhex(x) for x in "1f43b675 1654ae6b 1c53bb6b 1941a469 18538067 1a45dfa3 63a2 a3 a0 ae".split()]
-FINE = {
-    0,
-    2,
-    3,
-    4,
-    5,
-}  # neither 1, the unforeseen, nor 6, out of memory
+ELEMENTS = [bytes.fromhex(name) for name in ("1f43b675", "1654ae6b", "1c53bb6b", "1941a469", "18538067", "63a2", "a3")]
+FINE = {0, 2, 3, 4, 5}  # neither 1, the unforeseen, nor 6, out of memory
 
 
 @dataclass(frozen=True, slots=True)

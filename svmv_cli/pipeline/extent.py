@@ -100,13 +100,18 @@ def _missing(info: MediaInfo, ticks: list[int], rate: Fraction | None) -> int:
     if video.duration_claimed:
         promises.append(_short_of(video.start + video.duration_claimed, info, ticks, rate))
     elif info.duration_claimed and not promises:
-        end = earliest(info) + info.duration_claimed
+        end = _end_claimed(info.duration_claimed, info)
         short = _short_of(end, info, ticks, rate)
         if _matters(short, ticks) and not _sound_reaches(info, end):
             promises.append(short)
     choose = min if "mov" in info.format.split(",") else max
     missing = max(0, choose(promises, default=0) - video.leading)
     return missing if _matters(missing, ticks) else 0
+
+
+def _end_claimed(duration: Fraction, info: MediaInfo) -> Fraction:
+    """When a file ends that says how long it lasts, s. Muxers of Matroska count from its first time or from 0."""
+    return duration + (min(earliest(info), 0) if info.format.startswith("matroska") else earliest(info))
 
 
 def _short_of(end: Fraction, info: MediaInfo, ticks: list[int], rate: Fraction | None) -> int:
