@@ -111,7 +111,8 @@ def _missing(info: MediaInfo, ticks: list[int], rate: Fraction | None) -> int:
 
 def _end_claimed(duration: Fraction, info: MediaInfo) -> Fraction:
     """When a file ends that says how long it lasts, s. Muxers of Matroska count from its first time or from 0."""
-    return duration + (min(earliest(info), 0) if info.format.startswith("matroska") else earliest(info))
+    begin = earliest(info)
+    return duration + (min(begin, Fraction(0)) if info.format.startswith("matroska") else begin)
 
 
 def _short_of(end: Fraction, info: MediaInfo, ticks: list[int], rate: Fraction | None) -> int:
