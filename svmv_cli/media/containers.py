@@ -14,6 +14,7 @@ class ContainerChoice:
     codecs: tuple[str, ...]  # video, by the user's names, the default first
     audio: str  # FFmpeg encoder for sound that cannot be copied
     subtitle: str | None  # FFmpeg encoder for text subtitles that cannot be copied
+    alpha: tuple[str, ...] = ()  # those of the codecs whose transparency it keeps
     max_rate: int | None = None  # frames/s that its timestamps can tell apart
     options: tuple[tuple[str, str], ...] = ()
 
@@ -28,9 +29,16 @@ _ISO = (("movflags", "+faststart"),)
 CONTAINERS = {
     ".mp4": ContainerChoice("mp4", ("h264", "hevc", "av1", "vp9"), "aac", "mov_text", options=_ISO),
     ".m4v": ContainerChoice("mp4", ("h264", "hevc", "av1", "vp9"), "aac", "mov_text", options=_ISO),
-    ".mov": ContainerChoice("mov", ("h264", "hevc", "prores"), "aac", "mov_text", options=_ISO),
-    ".mkv": ContainerChoice("matroska", ("h264", "hevc", "av1", "vp9", "ffv1", "prores"), "aac", "srt", max_rate=1000),
-    ".webm": ContainerChoice("webm", ("vp9", "av1"), "libopus", "webvtt", max_rate=1000),
+    ".mov": ContainerChoice("mov", ("h264", "hevc", "prores"), "aac", "mov_text", alpha=("prores",), options=_ISO),
+    ".mkv": ContainerChoice(
+        "matroska",
+        ("h264", "hevc", "av1", "vp9", "ffv1", "prores"),
+        "aac",
+        "srt",
+        alpha=("vp9", "ffv1", "prores"),
+        max_rate=1000,
+    ),
+    ".webm": ContainerChoice("webm", ("vp9", "av1"), "libopus", "webvtt", alpha=("vp9",), max_rate=1000),
     ".ts": ContainerChoice("mpegts", ("h264", "hevc"), "aac", None),
     ".m2ts": ContainerChoice("mpegts", ("h264", "hevc"), "aac", None, options=(("mpegts_m2ts_mode", "1"),)),
 }

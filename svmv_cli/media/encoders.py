@@ -46,6 +46,7 @@ class CodecChoice:
     preset: str | None = None  # default
     options: tuple[tuple[str, str], ...] = ()  # always set
     even_only: bool = False  # refuses sizes its chroma subsampling does not divide
+    refused: frozenset[str] = frozenset()  # formats the encoder lists and does not open with
     kinds: frozenset[str] = field(default=frozenset({"yuv"}))  # kinds of picture players expect in it
 
 
@@ -64,6 +65,7 @@ CODECS = {
             "medium",
             options=(("x265-params", "log-level=none"),),
             even_only=True,
+            refused=frozenset({"yuva420p", "yuva420p10le"}),
         ),
         CodecChoice("av1", "libsvtav1", "av1_nvenc", 24, (1, 63), "preset", tuple(str(n) for n in range(14)), "8"),
         CodecChoice(
@@ -76,6 +78,7 @@ CODECS = {
             tuple(str(n) for n in range(9)),
             "3",
             options=(("deadline", "good"), ("row-mt", "1"), ("b", "0")),
+            refused=frozenset({"yuva422p", "yuva444p", "gbrap"}),
         ),
         CodecChoice(
             "ffv1",
@@ -197,7 +200,7 @@ def choose_format(
         UsageError: the encoder does not know the format that was asked for.
         OutputError: no format of the encoder takes pictures of this size.
     """
-    offered = _formats_of(encoder)
+    offered = _formats_of(codec, encoder)
     if asked is not None:
         if asked not in offered:
             raise UsageError(f"{encoder} does not take {asked!r}", hint=f"It takes: {', '.join(sorted(offered))}.")
@@ -217,7 +220,12 @@ def choose_format(
     return best.name if best.name in usable else next(name for name in usable if usable[name] == best)
 
 
-def _formats_of(encoder: str) -> dict[str, PixelFormat]:
+def formats_of(codec: CodecChoice, encoder: str) -> list[PixelFormat]:
+    """The planar formats that hold what the encoder takes."""
+    return list(_formats_of(codec, encoder).values())
+
+
+def _formats_of(codec: CodecChoice, encoder: str) -> dict[str, PixelFormat]:
     """What the encoder takes, by FFmpeg name, with the planar format of the same content."""
     found: dict[str, PixelFormat] = {}
     for offered in av.Codec(encoder, "w").video_formats or []:
@@ -225,7 +233,7 @@ def _formats_of(encoder: str) -> dict[str, PixelFormat]:
             kept = working_format(offered.name)
         except ValueError:
             continue  # hardware surfaces and floats, which frames here never are
-        if not offered.name.startswith("yuvj"):
+        if not offered.name.startswith("yuvj") and offered.name not in codec.refused:
             found[offered.name] = kept
     return found
 

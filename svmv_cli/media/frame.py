@@ -43,6 +43,11 @@ class PixelFormat:
         raise ValueError(f"not a planar working format: {name!r}")
 
     @property
+    def opaque(self) -> "PixelFormat":
+        """The same without alpha."""
+        return PixelFormat.parse(self.name.replace("yuva", "yuv").replace("gbrap", "gbrp"))
+
+    @property
     def planes(self) -> int:
         """Number of planes: luma/G first, then U/B, V/R, alpha last."""
         return (1 if self.kind == "gray" else 3) + self.alpha

@@ -42,6 +42,7 @@ _STALE = frozenset(
         "number_of_frames",
         "number_of_bytes",
         "vendor_id",
+        "alpha_mode",
     }
 )
 

@@ -14,6 +14,7 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 
 from svmv_cli.errors import InputError, UnsupportedError
+from svmv_cli.media.decoders import Decoder, decoder_of
 from svmv_cli.media.fields import fields_of
 from svmv_cli.media.hdr import hdr_of
 from svmv_cli.media.info import FieldInfo, MediaInfo, StreamInfo, VideoInfo
@@ -108,7 +109,7 @@ def _choose_video(container: InputContainer, path: Path) -> av.VideoStream:
 
 def _read_through(container: InputContainer, stream: av.VideoStream, path: Path) -> tuple[_Scan, av.VideoFrame]:
     """All timestamps and the first picture."""
-    stream.thread_count = 1
+    decoder = decoder_of(stream, threads=1)
     stamps: list[_Stamp] = []
     first: av.VideoFrame | None = None
     tears = _Tears(container.format.name)
@@ -117,11 +118,11 @@ def _read_through(container: InputContainer, stream: av.VideoStream, path: Path)
         if packet.stream.index != stream.index:
             continue
         if first is None:
-            first = _first_picture(stream, packet)
+            first = _first_picture(decoder, packet)
         # Packets an edit list cuts off are decoded for the sake of others, but never shown.
         if not packet.is_discard:
             stamps.append(_Stamp.of(packet))
-    first = first or _first_picture(stream, None)
+    first = first or _first_picture(decoder, None)
     if first is None or not stamps:
         raise InputError(
             f"{path} claims to be video, but no picture in it can be decoded",
@@ -183,9 +184,9 @@ def _first_shown(stamps: list[_Stamp], first: av.VideoFrame) -> int:
     return min(key, first.pts if first.pts is not None else earliest)
 
 
-def _first_picture(stream: av.VideoStream, packet: av.Packet[Stream] | None) -> av.VideoFrame | None:
+def _first_picture(decoder: Decoder, packet: av.Packet[Stream] | None) -> av.VideoFrame | None:
     try:
-        pictures = stream.decode(packet)
+        pictures = decoder.decode(packet)
     except av.FFmpegError:
         return None
     return next(iter(pictures), None)

@@ -15,6 +15,7 @@ from av.container import InputContainer
 from av.stream import Stream
 
 from svmv_cli.errors import InputError, UnsupportedError
+from svmv_cli.media.decoders import Decoder, decoder_of
 from svmv_cli.media.fields import Deinterlace, Timed, by_field, deinterlaced
 from svmv_cli.media.frame import Frame, PixelFormat
 from svmv_cli.media.info import MediaInfo
@@ -171,18 +172,17 @@ class VideoReader:
     def _pictures(self) -> Iterator[av.VideoFrame]:
         """Decoded pictures from the sought position to the end; what fails to decode is counted, not told."""
         container, stream = self._position()
+        decoder = decoder_of(stream, threads=min(os.cpu_count() or 1, _MAX_THREADS))
         for packet in packets_of(container, [stream], damaged=self._count_damage):
             counted = not self._leads(packet)
             # Decoders with several threads do not always tell; what the demuxer saw torn is torn every time.
             self.damaged += packet.is_corrupt and counted
-            yield from self._decode(stream, packet, counted=counted)
-        yield from self._decode(stream, None, counted=True)
+            yield from self._decode(decoder, packet, counted=counted)
+        yield from self._decode(decoder, None, counted=True)
 
-    def _decode(
-        self, stream: av.VideoStream, packet: av.Packet[Stream] | None, *, counted: bool
-    ) -> list[av.VideoFrame]:
+    def _decode(self, decoder: Decoder, packet: av.Packet[Stream] | None, *, counted: bool) -> list[av.VideoFrame]:
         try:
-            return stream.decode(packet)
+            return decoder.decode(packet)
         except av.EOFError:
             return []
         except av.FFmpegError:
@@ -237,8 +237,6 @@ class VideoReader:
         stream = self._opened().streams[self._info.video.index]
         if not isinstance(stream, av.VideoStream):
             raise InputError(f"{self._info.path} has changed since it was probed")
-        stream.thread_type = "AUTO"
-        stream.thread_count = min(os.cpu_count() or 1, _MAX_THREADS)
         return stream
 
     def _make_converter(self) -> Converter:

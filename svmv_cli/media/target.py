@@ -15,6 +15,7 @@ from svmv_cli.media.encoders import (
     choose_encoder,
     choose_format,
     encoder_options,
+    formats_of,
     joined_options,
     opening_failure,
 )
@@ -22,7 +23,7 @@ from svmv_cli.media.frame import PixelFormat
 from svmv_cli.media.hdr import hdr_options
 from svmv_cli.media.info import ColorInfo, MediaInfo, Span, VideoInfo
 from svmv_cli.media.losses import hdr_losses, sample_losses, shape_losses
-from svmv_cli.media.pictures import color_after, working_format
+from svmv_cli.media.pictures import color_after, nearest_format, working_format
 from svmv_cli.media.streams import SlowAudio, decide_streams
 from svmv_cli.timeline import Clock
 
@@ -93,7 +94,8 @@ def choose_target(
     _check_rate(container, path=path, rate=rate)
     name = choose_encoder(choice, device=encoder)
     size = (info.video.width, info.video.height)
-    format_name = choose_format(choice, encoder=name, wanted=source, asked=pix_fmt, size=size)
+    wanted = source if choice.name in container.alpha else source.opaque
+    format_name = choose_format(choice, encoder=name, wanted=wanted, asked=pix_fmt, size=size)
     kept = working_format(format_name)
     color = color_after(info.video.color, source=source, target=kept)
     hdr = hdr_options(info.video.hdr, encoder=name)
@@ -160,6 +162,8 @@ def _choose_codec(container: ContainerChoice, *, path: Path, asked: str | None, 
         check_holds(path, asked)
         return CODECS[asked]
     default = CODECS[container.codecs[0]]
+    if source.alpha and (able := _with_alpha(container, source)):
+        return able
     # Ten-bit H.264 plays almost nowhere.
     if default.name == "h264" and source.depth > 8 and "hevc" in container.codecs:
         return CODECS["hevc"]
@@ -167,6 +171,16 @@ def _choose_codec(container: ContainerChoice, *, path: Path, asked: str | None, 
     if default.name == "vp9" and source.depth > 8 and "av1" in container.codecs and source.depth <= 10:
         return CODECS["av1"]
     return default
+
+
+def _with_alpha(container: ContainerChoice, source: PixelFormat) -> CodecChoice | None:
+    """The first codec of the container that keeps transparency, at the source's depth if there is one."""
+    able = []
+    for codec in (CODECS[name] for name in container.alpha):
+        kept = nearest_format(source, formats_of(codec, codec.encoder))
+        if kept is not None and kept.alpha:
+            able.append((max(0, source.depth - kept.depth), codec))
+    return min(able, key=lambda one: one[0])[1] if able else None
 
 
 def _check_rate(container: ContainerChoice, *, path: Path, rate: Fraction | None) -> None:

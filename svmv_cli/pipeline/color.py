@@ -24,6 +24,7 @@ _WEIGHTS = {
     9: (0.2627, 0.0593),
     10: (0.2627, 0.0593),
 }
+_INVISIBLE = 1e-3  # of alpha: a quarter of the smallest step of eight bits
 _LEFT, _CENTER, _TOP_LEFT, _TOP = 1, 2, 3, 4  # AVChromaLocation
 
 
@@ -130,6 +131,22 @@ class Converter:
         if self.format.shift_y:
             plane = _halve(plane.transpose(-1, -2), rows).transpose(-1, -2)
         return plane
+
+
+def premultiplied(picture: Tensor) -> Tensor:
+    """(N, 4, H, W) with straight alpha → (N, 7, H, W): RGB as it is seen, alpha, RGB as it was given.
+
+    Colour where nothing is seen means nothing, yet would be matched, and mixed into what is seen beside it.
+    """
+    rgb, alpha = picture[:, :3], picture[:, 3:]
+    return torch.cat([rgb * alpha, alpha, rgb], dim=1)
+
+
+def straight(picture: Tensor) -> Tensor:
+    """The inverse of `premultiplied`; where next to nothing is seen, the colour that was given."""
+    seen, alpha, given = picture[:, :3], picture[:, 3:4], picture[:, 4:]
+    share = alpha.clamp(min=0)
+    return torch.cat([(seen + _INVISIBLE * given) / (share + _INVISIBLE), alpha], dim=1)
 
 
 def _twice(x: Tensor, cosited: bool) -> Tensor:

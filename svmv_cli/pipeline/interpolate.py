@@ -13,7 +13,7 @@ import svmv
 from svmv_cli.errors import DeviceError, ModelError
 from svmv_cli.media.frame import Frame, PixelFormat, Plane
 from svmv_cli.media.info import ColorInfo
-from svmv_cli.pipeline.color import Converter
+from svmv_cli.pipeline.color import Converter, premultiplied, straight
 from svmv_cli.pipeline.windows import Window
 
 Precision = Literal["fp32", "fp16", "bf16"]
@@ -141,6 +141,8 @@ class NetworkInterpolator:
         for k in range(longest):  # one instant at a time: memory does not grow with the factor
             pictures = self._network.synthesize(motion, times[:, k : k + 1])[:, 0]
             pictures = still.kept(pictures, times[:, k])
+            if self._converter.format.alpha:
+                pictures = straight(pictures)
             for index, wanted in enumerate(phases):
                 if k < len(wanted):
                     made[index].append(self._converter.to_planes(pictures[index]))
@@ -149,7 +151,10 @@ class NetworkInterpolator:
     def _features(self, frame: Frame) -> svmv.Features:
         known = self._cache.get(id(frame))
         if known is None:
-            features = self._network.encode(self._converter.to_rgb(frame))
+            picture = self._converter.to_rgb(frame)
+            if self._converter.format.alpha:
+                picture = premultiplied(picture)
+            features = self._network.encode(picture)
             self._cache[id(frame)] = known = (frame, features)
             while len(self._cache) > _CACHED:
                 self._cache.popitem(last=False)

@@ -191,7 +191,14 @@ def _repeats(kept: _Look, frame: Frame, sight: _Sight) -> bool:
         return True
     step = math.ceil(max(frame.width, frame.height) / 2048)
     unit = 1 << (frame.format.depth - 8)
-    change = frame.planes[0][::step, ::step].astype(np.float32) - kept.frame.planes[0][::step, ::step]
+    # What fades in by its alpha alone moves too.
+    looked_at = (0, -1) if frame.format.alpha else (0,)
+    return all(_alike(kept.frame.planes[i][::step, ::step], frame.planes[i][::step, ::step], unit) for i in looked_at)
+
+
+def _alike(before: Plane, after: Plane, unit: int) -> bool:
+    """Whether two planes differ by coding noise only; `unit` is an 8-bit code value at their depth."""
+    change = after.astype(np.float32) - before
     noise = np.abs(change)
     return (
         abs(float(change.mean())) <= _MEAN_MOVED * unit
