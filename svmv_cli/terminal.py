@@ -182,8 +182,8 @@ def print_media(plan: Plan, info: MediaInfo) -> None:
     length = float((int(video.packet_times[-1]) - int(video.packet_times[0])) * video.time_base)
     table.add_row("picture", f"{video.codec} {video.width}x{video.height} {video.pix_fmt}")
     table.add_row("time", f"{len(video.packet_times)} frames over {length:.3f} s, {_rate(rate)}")
-    if video.rotation:
-        table.add_row("rotation", f"{video.rotation}°")
+    if video.display_matrix:
+        table.add_row("rotation", f"{video.rotation}°" if video.rotation else "mirrored")
     if info.chapters:
         table.add_row("chapters", str(info.chapters))
     for line in _stream_lines(target):

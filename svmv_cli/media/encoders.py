@@ -111,7 +111,7 @@ class Picture:
     time_base: Fraction  # s per tick
     color: ColorInfo = field(default_factory=ColorInfo)
     sample_aspect_ratio: Fraction = Fraction(1)
-    rotation: int = 0  # degrees counter-clockwise
+    display_matrix: tuple[int, ...] = ()  # nine numbers in FFmpeg's layout, or none
 
 
 _NVENC_TRIAL = Picture(256, 256, "yuv420p", Fraction(30), Fraction(1, 30))
@@ -279,8 +279,8 @@ def describe_video(stream: av.VideoStream, picture: Picture, *, encoder: str, mu
     context.color_range = 2 if picture.color.full_range else 1
     if encoder in {"libx265", "hevc_nvenc"} and muxer in {"mp4", "mov"}:
         context.codec_tag = "hvc1"  # Apple's players take no other
-    if picture.rotation:
-        stream.set_display_rotation(picture.rotation)
+    if picture.display_matrix:
+        stream.set_display_matrix(picture.display_matrix)
 
 
 def opening_failure(encoder: str, *, picture: Picture, options: tuple[tuple[str, str], ...]) -> str | None:

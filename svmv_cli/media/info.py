@@ -77,7 +77,7 @@ class VideoInfo:
     time_base: Fraction  # s per tick
     color: ColorInfo
     sample_aspect_ratio: Fraction  # 1 when unknown
-    rotation: int  # degrees counter-clockwise, as the display matrix asks
+    rotation: int  # degrees counter-clockwise, as the display matrix asks, mirroring apart
     fields: FieldInfo
     rate_claimed: Fraction | None  # frames/s by the header, snapped to k·1000/1001 where that is meant
     frames_claimed: int | None
@@ -86,6 +86,7 @@ class VideoInfo:
     # -- measured by reading every packet's timestamp, without decoding --
     packet_times: npt.NDArray[np.int64] = field(repr=False)  # sorted pts, in ticks of time_base
     last_duration: Fraction = Fraction(0)  # s, of the last packet; 0 when unknown
+    display_matrix: tuple[int, ...] = ()  # FFmpeg's nine numbers; none for a picture shown as it is stored
     hdr: HdrInfo = HdrInfo()
     times_made_up: bool = False  # the file stores no timestamps: picture i is at packet_times[i], by count alone
     leading: int = 0  # pictures in front of packet_times that need one the file does not hold: it begins mid-GOP

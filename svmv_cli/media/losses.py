@@ -36,10 +36,9 @@ def shape_losses(video: VideoInfo, color: ColorInfo, *, muxer: str, codec: str) 
     losses: list[str] = []
     in_stream = codec in {"h264", "hevc"}
     matroska = muxer in {"matroska", "webm"}
-    if video.sample_aspect_ratio != 1 and matroska and not in_stream:
-        losses.append(f"the pixel shape {video.sample_aspect_ratio} is lost: use .mp4 or .mov, or --codec h264 or hevc")
-    if video.rotation and muxer == "mpegts":
-        losses.append(f"the rotation of {video.rotation} degrees is lost: .ts has no place for it")
+    if video.display_matrix and muxer == "mpegts":
+        turn = f"the rotation of {video.rotation} degrees" if video.rotation else "that the picture is mirrored"
+        losses.append(f"{turn} is lost: .ts has no place for it")
     unusual = _SITINGS.get(color.chroma_location)
     av1_has_word = codec == "av1" and color.chroma_location == 3
     if unusual and not (in_stream or matroska or av1_has_word):

@@ -11,6 +11,7 @@ import av
 from av.container import OutputContainer
 
 from svmv_cli.media.containers import container_for
+from svmv_cli.media.ebml import PADDING, write_display_size
 from svmv_cli.media.info import MediaInfo
 from svmv_cli.media.passthrough import Passthrough
 from svmv_cli.media.target import Target
@@ -29,12 +30,16 @@ class OutFile:
     def __init__(
         self, part: Path, target: Target, info: MediaInfo, *, add_picture: Callable[[OutputContainer], av.VideoStream]
     ) -> None:
+        self._part, self._target = part, target
+        self._shaped = target.container in {"matroska", "webm"} and target.sample_aspect_ratio != 1
         options = dict(container_for(target.path).options)
         self._out = av.open(part, "w", format=target.container, container_options=options)
         try:
             picture = add_picture(self._out)
             self._others = Passthrough(self._out, info, decisions=target.streams, clock=target.clock, clip=target.clip)
             self._others.dress(picture, info.video.index)
+            if self._shaped:
+                picture.metadata["title"] = picture.metadata.get("title", "") + PADDING
         except BaseException:
             self._close_out()
             raise
@@ -53,6 +58,10 @@ class OutFile:
         self._others.finish()
         self._others.close()
         self._out.close()
+        if self._shaped:
+            target = self._target
+            shape = target.sample_aspect_ratio
+            write_display_size(self._part, width=target.width, height=target.height, shape=shape)
 
     def abandon(self) -> None:
         """Close what is open; the file is thrown away."""

@@ -19,7 +19,7 @@ from svmv_cli.media.fields import fields_of
 from svmv_cli.media.hdr import hdr_of
 from svmv_cli.media.info import FieldInfo, MediaInfo, StreamInfo, VideoInfo
 from svmv_cli.media.opening import open_source, packets_of
-from svmv_cli.media.tags import color_of
+from svmv_cli.media.tags import color_of, display_matrix_of
 
 _NTSC = Fraction(1000, 1001)
 _SNAP = Fraction(1, 10_000)  # Matroska reduces 48000/1001 to 7001/146: as near as this, the round rate is meant
@@ -234,6 +234,7 @@ def _video_info(stream: av.VideoStream, first: av.VideoFrame, scan: _Scan, field
         color=color_of(stream, first),
         sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
         rotation=first.rotation,
+        display_matrix=display_matrix_of(first),
         fields=fields,
         rate_claimed=_rate_of(stream, scan),
         frames_claimed=stream.frames or None,

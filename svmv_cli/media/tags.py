@@ -1,14 +1,19 @@
-"""Colour tags of a stream, and the place of its chroma samples, which PyAV neither shows nor sets. Knows no files."""
+"""What a stream says of its pictures: colour, the place of chroma samples, how it is turned. Knows no files."""
 
 from __future__ import annotations
 
+import struct
 from io import BytesIO
 
 import av
+from av.sidedata.sidedata import Type
 
 from svmv_cli.media import ebml
+from svmv_cli.media.hdr import side_data_of
 from svmv_cli.media.info import ColorInfo
 
+_MATRIX = struct.Struct("=9i")
+_AS_STORED = (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 # AVChromaLocation by FFmpeg's names, in its order from 1 on.
 _NAMES = ("left", "center", "topleft", "top", "bottomleft", "bottom")
 _BY_PLACE = {(1, 2): 1, (2, 2): 2, (1, 1): 3, (2, 1): 4}  # (across, down), 1 cosited, 2 half-way
@@ -50,6 +55,13 @@ def chroma_location(stream: av.VideoStream) -> int:
     path = (ebml.SEGMENT, ebml.TRACKS, ebml.TRACK, ebml.VIDEO, ebml.COLOR)
     across, down = (ebml.number(header, ebml.find(header, *path, i)) for i in (ebml.CHROMA_ACROSS, ebml.CHROMA_DOWN))
     return _BY_PLACE.get((across, down), 0)
+
+
+def display_matrix_of(picture: av.VideoFrame) -> tuple[int, ...]:
+    """How players are to turn and mirror a picture, in FFmpeg's nine numbers; none if it is shown as it is stored."""
+    found = (bytes(data) for data in side_data_of(picture) if data.type is Type.DISPLAYMATRIX)
+    matrix = next((_MATRIX.unpack(data) for data in found if len(data) == _MATRIX.size), ())
+    return () if matrix == _AS_STORED else matrix
 
 
 def siting_options(location: int) -> tuple[tuple[str, str], ...]:

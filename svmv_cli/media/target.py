@@ -42,7 +42,7 @@ class Target:
     width: int  # px
     height: int  # px
     sample_aspect_ratio: Fraction
-    rotation: int  # degrees counter-clockwise
+    display_matrix: tuple[int, ...]  # how players turn and mirror the picture: FFmpeg's nine numbers, or none
     color: ColorInfo
     rate: Fraction | None  # frames/s; None means a variable rate
     options: tuple[tuple[str, str], ...]  # encoder options
@@ -108,7 +108,7 @@ def choose_target(
         width=size[0],
         height=size[1],
         sample_aspect_ratio=info.video.sample_aspect_ratio,
-        rotation=info.video.rotation,
+        display_matrix=info.video.display_matrix,
         color=color,
         rate=rate,
         options=joined_options(
@@ -144,7 +144,7 @@ def picture_of_target(target: Target, *, rate: Fraction, time_base: Fraction) ->
         time_base=time_base,
         color=target.color,
         sample_aspect_ratio=target.sample_aspect_ratio,
-        rotation=target.rotation,
+        display_matrix=target.display_matrix,
     )
 
 

@@ -133,10 +133,13 @@ def test_a_late_start_and_long_reordering_keep_their_times(tmp_path: Path) -> No
     assert read_numbers(joined) == list(range(40))
 
 
-@pytest.mark.parametrize(("suffix", "codec"), [(".mov", "prores"), (".mp4", "av1"), (".mkv", "hevc")])
+QUARTER = (0, -65536, 0, 65536, 0, 0, 0, 0, 1 << 30)  # turned by 90 degrees
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [(".mov", "prores"), (".mp4", "av1"), (".mkv", "hevc"), (".mkv", "av1")])
 def test_shape_colours_and_turn_survive_the_joining(tmp_path: Path, suffix: str, codec: str) -> None:
     target, info = targets(tmp_path, suffix, codec=codec, preset=FAST.get(codec))
-    target = replace(target, sample_aspect_ratio=Fraction(32, 27), rotation=90, color=ColorInfo(9, 16, 9))
+    target = replace(target, sample_aspect_ratio=Fraction(32, 27), display_matrix=QUARTER, color=ColorInfo(9, 16, 9))
     whole, joined = both(target, info, frames_at([i / RATE for i in range(41)], target))
     before, after = probe(whole).video, probe(joined).video
     assert (after.sample_aspect_ratio, after.rotation, after.color) == (Fraction(32, 27), 90, before.color)
