@@ -151,6 +151,16 @@ def upsample(
     dedup: Annotated[
         str, typer.Option(help="Bridge repeated frames: auto, off, or up to N repeats in a row.")
     ] = "auto",
+    segment: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds of the input per segment; finished ones outlive a stop; 0 for none [default: by size]."
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Go on behind the segments that a stopped run finished.")
+    ] = True,
+    keep_work: Annotated[bool, typer.Option("--keep-work", help="Keep the segments when the output is done.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a damaged input instead of concealing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
     progress: Annotated[Watch, typer.Option(help="How progress is shown, on stderr.")] = Watch.auto,
@@ -167,7 +177,7 @@ def upsample(
         from dataclasses import replace
 
         from svmv_cli.pipeline.naming import sort_out
-        from svmv_cli.pipeline.request import Request, parse_fps, parse_moment, parse_shots
+        from svmv_cli.pipeline.request import Request, parse_fps, parse_moment, parse_segment, parse_shots
 
         common = Request(
             source=Path(),
@@ -189,6 +199,9 @@ def upsample(
             deinterlace=deinterlace.value,
             shots=parse_shots(cuts=cuts.value, threshold=cut_threshold, dedup=dedup),
             overwrite=overwrite,
+            segment=None if segment is None else parse_segment(segment),
+            resume=resume,
+            keep_work=keep_work,
             strict=strict,
         )
         job = sort_out(paths, output=output, output_dir=output_dir, overwrite=overwrite)
@@ -275,7 +288,8 @@ def _telling(*, debug: bool) -> Iterator[None]:
     except Interrupted as stop:
         from svmv_cli import terminal
 
-        terminal.say(f"svmv: stopped by {stop}; the unfinished output was removed")
+        left = getattr(stop, "__notes__", ["the unfinished output was removed"])
+        terminal.say(f"svmv: stopped by {stop}; {'; '.join(left)}")
         raise typer.Exit(stop.exit_code) from stop
 
 

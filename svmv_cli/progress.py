@@ -41,11 +41,16 @@ class _Pace:
     seconds: Fraction  # s, of output
     began: float  # s
     done: int = 0
+    skipped: int = 0  # of those done, made by earlier runs
 
     @property
     def fps(self) -> float:
         """Output frames per second of wall time."""
-        return self.done / max(time.monotonic() - self.began, 1e-9)
+        return (self.done - self.skipped) / max(time.monotonic() - self.began, 1e-9)
+
+    def skip(self, frames: int) -> None:
+        """Count frames that earlier runs made."""
+        self.done, self.skipped = self.done + frames, self.skipped + frames
 
     @property
     def speed(self) -> float:
@@ -55,7 +60,7 @@ class _Pace:
     @property
     def left(self) -> float | None:
         """Seconds to go; None before the first frame."""
-        return max(0, self.frames - self.done) / self.fps if self.done else None
+        return max(0, self.frames - self.done) / self.fps if self.fps else None
 
     def line(self) -> str:
         """Everything in one line."""
@@ -86,6 +91,11 @@ class PlainProgress:
         if time.monotonic() - self._told >= _LINE_EVERY:
             self._told = time.monotonic()
             say(f"{self._pace.name}: {self._pace.line()}")
+
+    def skip(self, frames: int) -> None:
+        """Count what earlier runs made."""
+        if self._pace is not None:
+            self._pace.skip(frames)
 
     def note(self, text: str) -> None:
         """A line of its own."""
@@ -122,6 +132,11 @@ class BarProgress:
         self._pace.done += frames
         if time.monotonic() - self._drawn >= _REDRAW:
             self._draw()
+
+    def skip(self, frames: int) -> None:
+        """Count what earlier runs made."""
+        if self._pace is not None:
+            self._pace.skip(frames)
 
     def note(self, text: str) -> None:
         """A line above the bar."""
@@ -162,6 +177,11 @@ class JsonProgress:
         self._pace.done += frames
         if time.monotonic() - self._told >= _EVENT_EVERY:
             self._tell("progress")
+
+    def skip(self, frames: int) -> None:
+        """Count what earlier runs made."""
+        if self._pace is not None:
+            self._pace.skip(frames)
 
     def note(self, text: str) -> None:
         """An event of its own."""

@@ -55,8 +55,13 @@ def print_error(error: SvmvError, *, source: str | None = None, debug: bool = Fa
         traceback.print_exception(error)
     where = f"{source}: " if source and source not in error.message else ""
     stderr().print(f"[red]svmv:[/red] {escape(where + error.message)}")
-    if error.hint:
-        stderr().print(f"      {escape(error.hint)}")
+    for more in remarks(error):
+        stderr().print(f"      {escape(more)}")
+
+
+def remarks(error: SvmvError) -> list[str]:
+    """The remedy of an error, and what was noted on its way."""
+    return [*([error.hint] if error.hint else []), *getattr(error, "__notes__", ())]
 
 
 def print_json(data: Json) -> None:
@@ -84,6 +89,7 @@ def print_plan(plan: Plan) -> None:
         ("picture", f"{target.width}x{target.height} {target.pix_fmt}, {target.codec} by {target.encoder}"),
         ("network", f"{plan.model} on {plan.device}, {plan.precision}"),
         *(("stream", line) for line in _stream_lines(target)),
+        ("segments", str(plan.segments)),
         ("disk", f"about {_size(plan.estimated_bytes)}"),
         *(("note", note) for note in plan.notes),
     ):
@@ -98,6 +104,7 @@ def print_report(report: Report) -> None:
         f"{float(report.duration):.3f} s, {_size(report.bytes)}, in {clock(report.seconds)} on {report.device}"
     )
     counted = (
+        (report.segments_resumed, "segments from an earlier run"),
         (len(report.cuts), "cuts, held"),
         (report.duplicates, "repeated frames"),
         (report.late, "frames out of order, left out"),
@@ -141,7 +148,7 @@ def _cells(one: Outcome) -> tuple[str, str, str]:
 def outcome_json(one: Outcome) -> Json:
     """The object that --json prints for one file."""
     if one.error is not None:
-        error: dict[str, Json] = {"message": one.error.message, "hint": one.error.hint}
+        error: dict[str, Json] = {"message": one.error.message, "hint": " ".join(remarks(one.error)) or None}
         base: dict[str, Json] = {"status": "failed", "source": str(one.source)}
         return {**base, "exit_code": int(one.exit_code), "error": error}
     record = to_json(one.report if one.report is not None else one.plan)

@@ -17,7 +17,7 @@ GRAY = PixelFormat.parse("gray")
 class Blend:
     """Mixes left and right linearly; remembers what it was asked."""
 
-    name, device, precision = "blend", "cpu", "fp32"
+    name, weights, device, precision = "blend", "none", "cpu", "fp32"
 
     def __init__(self, *, delay: float = 0.0, fail_after: int | None = None) -> None:
         self.calls: list[list[tuple[Window, tuple[Fraction, ...]]]] = []

@@ -39,12 +39,12 @@ def publish(part: Path, path: Path, *, overwrite: bool) -> None:
         OutputError: `path` exists and `overwrite` is False, or the disk refuses.
     """
     with telling_writes(path):
-        _sync(part)
+        sync(part)
         if overwrite:
             part.replace(path)
         else:
             _rename_new(part, path)
-        _sync(path.parent)
+        sync(path.parent)
 
 
 @contextmanager
@@ -88,7 +88,8 @@ def _rename_new(part: Path, path: Path) -> None:
         part.unlink()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Bring a file, or what a folder says of its files, to the disk."""
     if os.name == "nt" and path.is_dir():
         return  # Windows cannot open folders
     descriptor = os.open(path, os.O_RDONLY)

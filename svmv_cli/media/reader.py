@@ -99,7 +99,7 @@ class VideoReader:
             InputError: the source can no longer be opened or searched.
         """
         first = self._info.video.start if self._start is None else max(self._start, self._info.video.start)
-        decoded = self._even(self._in_order(self._timed(self._pictures())))
+        decoded = self._even(self._in_order(self._sought()))
         for picture, time in deinterlaced(decoded, how=self._deinterlace, video=self._info.video):
             if time < first:
                 continue
@@ -155,6 +155,26 @@ class VideoReader:
             return int(times[-1] - times[0]) * video.time_base / gaps
         return 1 / (video.rate_claimed or Fraction(25))
 
+    def _sought(self) -> Iterator[Timed]:
+        """Timed pictures that begin no later than with the first wanted one.
+
+        Where the key frame before it does not bring that one forth, as in a stream that refreshes bit by bit or is
+        torn there, everything is read from the beginning.
+        """
+        wanted = self._first_wanted()
+        if wanted is not None:
+            counted = self.damaged, self.dropped
+            pictures = self._timed(self._pictures()) if self._seek(wanted) else iter(())
+            head = next(pictures, None)
+            if head is not None and head[1] <= wanted * self._info.video.time_base:
+                yield head
+                yield from pictures
+                return
+            self.damaged, self.dropped = counted
+            self.close()
+            self._container = open_source(self._info.path)
+        yield from self._timed(self._pictures())
+
     def _timed(self, pictures: Iterator[av.VideoFrame]) -> Iterator[Timed]:
         """Each picture with its time, s; those without a stored one are timed by their number."""
         video = self._info.video
@@ -171,9 +191,9 @@ class VideoReader:
 
     def _pictures(self) -> Iterator[av.VideoFrame]:
         """Decoded pictures from the sought position to the end; what fails to decode is counted, not told."""
-        container, stream = self._position()
+        stream = self._stream()
         decoder = decoder_of(stream, threads=min(os.cpu_count() or 1, _MAX_THREADS))
-        for packet in packets_of(container, [stream], damaged=self._count_damage):
+        for packet in packets_of(self._opened(), [stream], damaged=self._count_damage):
             counted = not self._leads(packet)
             # Decoders with several threads do not always tell; what the demuxer saw torn is torn every time.
             self.damaged += packet.is_corrupt and counted
@@ -197,22 +217,17 @@ class VideoReader:
     def _count_damage(self) -> None:
         self.damaged += 1
 
-    def _position(self) -> tuple[InputContainer, av.VideoStream]:
-        """The stream, with the next packet a key frame from which the first wanted frame can be decoded."""
+    def _seek(self, wanted: int) -> bool:
+        """Whether the next packet is now a key frame at or before `wanted`, ticks."""
         stream = self._stream()
-        wanted = self._first_wanted()
-        if wanted is None:
-            return self._opened(), stream
         try:
             self._opened().seek(wanted, stream=stream, backward=True)
             if self._lands_before(stream, wanted):
                 self._opened().seek(wanted, stream=stream, backward=True)
-                return self._opened(), stream
+                return True
         except av.FFmpegError:
-            pass  # the demuxer cannot search; below it is read from the beginning
-        self.close()
-        self._container = open_source(self._info.path)
-        return self._container, self._stream()
+            pass  # the demuxer cannot search
+        return False
 
     def _first_wanted(self) -> int | None:
         """Timestamp to seek to, ticks; None when the beginning is wanted or the file has no timestamps."""

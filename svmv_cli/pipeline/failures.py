@@ -27,6 +27,8 @@ def explained(*, debug: bool) -> Iterator[None]:
         told = explain(error)
         if debug and isinstance(told, InternalError):
             raise
+        for note in getattr(error, "__notes__", ()):
+            told.add_note(note)
         raise told from error
 
 

@@ -1,5 +1,6 @@
 """THE DOOR: where frames of a file become tensors of the network and come back. The only user of both."""
 
+import hashlib
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -85,6 +86,7 @@ class NetworkInterpolator:
 
     def __init__(self, network: svmv.SVMV, converter: Converter, *, name: str, precision: Precision) -> None:
         self.name, self.precision = name, precision
+        self.weights = _digest(network)
         self._converter = converter
         self._network = network.to(converter.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         # Keyed by the frame object itself, which the entry keeps alive, so an id is never met twice.
@@ -181,6 +183,15 @@ class _Still:
         between = torch.lerp(self._left, self._right, t.view(-1, 1, 1, 1))
         near = (pictures - between).abs().amax(dim=1, keepdim=True) <= _NEARLY
         return torch.where(self._here & near, between, pictures)
+
+
+def _digest(network: svmv.SVMV) -> str:
+    """SHA-256 of a network's numbers and of its shape."""
+    found = hashlib.sha256(repr(network.config).encode())
+    for name, numbers in sorted(network.state_dict().items()):
+        found.update(name.encode())
+        found.update(numbers.detach().to("cpu", torch.float32).numpy().tobytes())
+    return found.hexdigest()
 
 
 def _spacing(window: Window) -> tuple[float, float]:

@@ -1,6 +1,5 @@
 """Every decision about one file, made before the first frame. Decodes nothing and writes nothing."""
 
-import shutil
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,14 +13,13 @@ from svmv_cli.pipeline import naming
 from svmv_cli.pipeline.extent import Extent, earliest, find_extent
 from svmv_cli.pipeline.interlaced import as_read, deinterlace_for, interlaced_notes
 from svmv_cli.pipeline.request import Request
+from svmv_cli.pipeline.room import check_room, estimate
+from svmv_cli.pipeline.segments import count_segments
 from svmv_cli.pipeline.shots import ShotSettings
 from svmv_cli.timeline import Clock, Grid, Phases
 
 _DEFAULT_FACTOR = 2
 _ENDLESS = 10_000  # frames for each picture: a leap in the timestamps, not a slow film
-_CHEAPER = 0.4  # an in-between costs about this share of a source frame's bits
-# Bits per pixel of a source frame at our default quality; rough, for the disk estimate only.
-_BITS = {"h264": 0.14, "hevc": 0.10, "av1": 0.08, "vp9": 0.10, "prores": 2.5, "ffv1": 6.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +46,17 @@ class Plan:
     device: str
     precision: str
     batch: int | None
+    segments: int  # pieces the film is made in; each that is finished outlives a run that is stopped
+    resume: bool
+    keep_work: bool
     overwrite: bool
     strict: bool
     notes: tuple[str, ...]  # for the user
+
+    @property
+    def grid(self) -> Grid | None:
+        """Where the source's frames belong, s on its clock; None for a variable rate."""
+        return Grid(self.first, self.source_rate) if self.source_rate else None
 
 
 def check_request(request: Request) -> None:
@@ -96,6 +102,14 @@ def make_plan(request: Request, info: MediaInfo, *, binding: bool = True) -> Pla
     rate = timing.rate / stretch if isinstance(timing, Grid) else None
     target, notes = _choose_target(request, info, rate=rate, clock=clock, clip=extent.clip, binding=binding)
     frames = _frames_out(timing, extent)
+    length = extent.end - extent.first
+    segments = count_segments(
+        frames_in=extent.frames,
+        frames_out=frames,
+        pixels=target.width * target.height,
+        length=length,
+        asked=request.segment,
+    )
     plan = Plan(
         source=info.path,
         source_size=info.size,
@@ -110,13 +124,16 @@ def make_plan(request: Request, info: MediaInfo, *, binding: bool = True) -> Pla
         deinterlace=how,
         frames_in=extent.frames,
         frames_out=frames,
-        duration=(extent.end - extent.first) * stretch,
+        duration=length * stretch,
         missing=missing,
-        estimated_bytes=_estimate(info, target, frames_in=extent.frames, frames_out=frames),
+        estimated_bytes=estimate(info, target, frames_in=extent.frames, frames_out=frames, segments=segments),
         model=request.model,
         device=request.device,
         precision=request.precision,
         batch=request.batch,
+        segments=segments,
+        resume=request.resume,
+        keep_work=request.keep_work,
         overwrite=request.overwrite,
         strict=request.strict,
         notes=(
@@ -127,7 +144,7 @@ def make_plan(request: Request, info: MediaInfo, *, binding: bool = True) -> Pla
         ),
     )
     if binding:
-        _check_room(plan)
+        check_room(target.path, plan.estimated_bytes)
     return plan
 
 
@@ -219,28 +236,3 @@ def _warnings(info: MediaInfo, *, holes: int) -> tuple[str, ...]:
     if holes:
         found.append(f"{holes} pictures are missing from the source's constant rate and are bridged")
     return tuple(found)
-
-
-def _estimate(info: MediaInfo, target: Target, *, frames_in: int, frames_out: int) -> int:
-    """Bytes the output may take: the picture by size and codec, the rest as large as the source's."""
-    bits = _BITS.get(target.codec, max(_BITS.values()))
-    whole = frames_in + max(0, frames_out - frames_in) * _CHEAPER
-    picture = target.width * target.height * bits * whole / 8
-    rate = info.video.bit_rate
-    length = info.duration_claimed or info.video.duration_claimed
-    rest = max(0, info.size - int(rate * length / 8)) if rate and length else info.size // 10
-    return int(picture) + rest
-
-
-def _check_room(plan: Plan) -> None:
-    """Refuse when not even half the estimate fits: it is rough, and a wrong refusal costs the user a run."""
-    folder = plan.target.path.parent
-    while not folder.exists() and folder.parent != folder:
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
-    needed = plan.estimated_bytes
-    if free < needed // 2:
-        raise OutputError(
-            f"no room in {folder}: about {needed / 1e9:.1f} GB needed, {free / 1e9:.1f} GB free",
-            hint="Make room, write elsewhere with -o, or raise --crf.",
-        )

@@ -46,6 +46,8 @@ def _read(kind: Any, data: Any) -> Any:
         return _expect(data in inner, kind, data)
     if origin is tuple:
         return _read_tuple(kind, inner, data)
+    if origin is list:
+        return [_read(inner[0], item) for item in _expect(isinstance(data, list), kind, data)]
     if is_dataclass(kind):
         return _read_record(kind, data)
     if kind in (Fraction, Path):

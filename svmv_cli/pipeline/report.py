@@ -19,6 +19,10 @@ class Progress(Protocol):
         """So many more output frames are written."""
         ...
 
+    def skip(self, frames: int) -> None:
+        """So many output frames were there before this run began."""
+        ...
+
     def note(self, text: str) -> None:
         """One sentence the user should read."""
         ...
@@ -35,6 +39,9 @@ class Silent:
         """Nothing."""
 
     def advance(self, frames: int) -> None:
+        """Nothing."""
+
+    def skip(self, frames: int) -> None:
         """Nothing."""
 
     def note(self, text: str) -> None:
@@ -81,8 +88,10 @@ class Report:
     cuts: tuple[Fraction, ...]  # s, output clock
     duration: Fraction  # s, of the output's picture
     rate: Fraction | None  # frames/s; None means a variable rate
+    segments: int
+    segments_resumed: int  # of them, finished by earlier runs
     seconds: float  # s, wall time
-    fps: float  # output frames per second of wall time
+    fps: float  # output frames made in this run, per second of wall time
     bytes: int
     model: str
     device: str

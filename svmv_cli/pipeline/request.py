@@ -1,5 +1,6 @@
 """What the user asks for, for one file, and how the words of the command line are read. Knows no files."""
 
+import math
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -52,6 +53,9 @@ class Request:
     deinterlace: Literal["auto", "frames", "fields", "off", "refuse"] = "auto"
     shots: ShotSettings = field(default_factory=ShotSettings)
     overwrite: bool = False
+    segment: Fraction | None = None  # s of the source; 0: the whole in one; None: what suits the picture's size
+    resume: bool = True  # take over segments that an earlier run finished
+    keep_work: bool = False
     strict: bool = False  # any damage is fatal
 
     def __post_init__(self) -> None:
@@ -94,6 +98,17 @@ def parse_moment(text: str) -> Moment:
         raise UsageError(f"not a time: {text!r}", hint="Write it like 75.4, 1:15.4, 0:01:15.400, or 1800f for a frame.")
     seconds = int(m["h"] or 0) * 3600 + int(m["m"] or 0) * 60 + Fraction(m["s"])
     return Moment(seconds=seconds)
+
+
+def parse_segment(seconds: float) -> Fraction:
+    """Length of a segment, s.
+
+    Raises:
+        UsageError: it is negative or no number.
+    """
+    if not 0 <= seconds < math.inf:
+        raise UsageError(f"--segment must be 0 or more seconds, not {seconds}")
+    return Fraction(seconds).limit_denominator(1_000_000)
 
 
 def parse_shots(*, cuts: Literal["auto", "off"], threshold: float | None, dedup: str) -> ShotSettings:

@@ -5,16 +5,18 @@ from functools import partial
 from pathlib import Path
 
 from svmv_cli.errors import OutputError
+from svmv_cli.media.frame import Frame
 from svmv_cli.media.info import MediaInfo
 from svmv_cli.media.pictures import working_format
 from svmv_cli.media.reader import VideoReader
 from svmv_cli.media.verify import measure
-from svmv_cli.media.writer import VideoWriter, WrittenInfo
+from svmv_cli.media.writer import WrittenInfo
 from svmv_cli.pipeline.damage import assess, broken, nothing_decoded
+from svmv_cli.pipeline.outputs import Output, open_output, undone_by_errors
 from svmv_cli.pipeline.plan import Plan
 from svmv_cli.pipeline.prefetch import prefetch
 from svmv_cli.pipeline.report import Progress, Report, Tally
-from svmv_cli.pipeline.stages import SegmentEnd, make_frames
+from svmv_cli.pipeline.stages import make_frames
 from svmv_cli.pipeline.windows import Interpolator
 
 _DEPTH = 8  # frames each thread runs ahead
@@ -36,33 +38,14 @@ def run(plan: Plan, *, info: MediaInfo, interpolator: Interpolator, progress: Pr
         DeviceError: the device failed or ran out of memory.
     """
     began = time.perf_counter()
-    total = Tally()
-    start, stop = plan.clip
-    plan.target.path.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        VideoReader(
-            info,
-            pix_fmt=working_format(plan.target.pix_fmt).name,
-            start=start,
-            stop=stop,
-            deinterlace=plan.deinterlace,
-        ) as reader,
-        prefetch(reader, _DEPTH, name="decode") as decoded,
-        prefetch(make_frames(decoded, plan, interpolator, joints=()), _DEPTH, name="make") as made,
-        VideoWriter(plan.target, info, overwrite=plan.overwrite) as writer,
-    ):
-        for item in made:
-            if isinstance(item, SegmentEnd):
-                total.add(item.tally)
-                continue
-            if plan.strict and reader.damaged:
-                raise broken(plan, packets=reader.damaged, lost=0)
-            writer.write(item)
-            progress.advance(1)
-        if not reader.decoded:
-            raise nothing_decoded(plan)
-        total.add(Tally(damaged=reader.untold[0], late=reader.untold[1]))
-        written = writer.finish(partial(_verify, plan, total))
+    with open_output(plan, info, interpolator) as output:
+        if output.resumed:
+            progress.note(f"going on at segment {output.resumed + 1} of {plan.segments}")
+            progress.skip(output.resumed_frames)
+        if not output.complete:
+            _make(plan, info, interpolator, output, progress)
+        total = output.total
+        written = output.finish(partial(_verify, plan, total))
     damage = assess(plan, total, others=written.damaged_others)
     for note in damage.notes:
         progress.note(note)
@@ -83,8 +66,10 @@ def run(plan: Plan, *, info: MediaInfo, interpolator: Interpolator, progress: Pr
         cuts=tuple(plan.target.clock.to_output(cut) for cut in total.cuts),
         duration=written.duration,
         rate=plan.target.rate,
+        segments=plan.segments,
+        segments_resumed=output.resumed,
         seconds=round(seconds, 3),
-        fps=round(written.frames / seconds, 3),
+        fps=round((written.frames - output.resumed_frames) / seconds, 3),
         bytes=written.bytes,
         model=interpolator.name,
         device=interpolator.device,
@@ -94,6 +79,40 @@ def run(plan: Plan, *, info: MediaInfo, interpolator: Interpolator, progress: Pr
         streams=plan.target.streams,
         notes=(*plan.notes, *damage.notes),
     )
+
+
+def _make(plan: Plan, info: MediaInfo, interpolator: Interpolator, output: Output, progress: Progress) -> None:
+    """The frames that are still to be made, into the output."""
+    (start, stop), begin = plan.clip, output.begin
+    if begin is not None:
+        # A frame of a constant rate may have been stored a little before its place.
+        start = begin.since - (1 / plan.source_rate if plan.source_rate else 0)
+    with (
+        VideoReader(
+            info,
+            pix_fmt=working_format(plan.target.pix_fmt).name,
+            start=start,
+            stop=stop,
+            deinterlace=plan.deinterlace,
+        ) as reader,
+        prefetch(reader, _DEPTH, name="decode") as decoded,
+        prefetch(
+            make_frames(decoded, plan, interpolator, joints=output.joints, begin=begin), _DEPTH, name="make"
+        ) as made,
+        undone_by_errors(output),
+    ):
+        for item in made:
+            if plan.strict and reader.damaged:
+                raise broken(plan, packets=reader.damaged, lost=0)
+            if isinstance(item, Frame):
+                output.write(item)
+                progress.advance(1)
+                continue
+            if item.resume is None:  # the reader is through
+                item.tally.add(Tally(damaged=reader.untold[0], late=reader.untold[1]))
+            output.end_segment(item)
+        if not reader.decoded:
+            raise nothing_decoded(plan)
 
 
 def _verify(plan: Plan, total: Tally, part: Path, written: WrittenInfo) -> None:

@@ -4,14 +4,14 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import groupby
+from itertools import chain, dropwhile, groupby
 
+from svmv_cli.errors import InputError
 from svmv_cli.media.frame import Frame
 from svmv_cli.pipeline.plan import Plan
 from svmv_cli.pipeline.report import Tally
 from svmv_cli.pipeline.shots import look
 from svmv_cli.pipeline.windows import Gap, Interpolator, Resume, gaps, upsample
-from svmv_cli.timeline import Grid
 
 _DEVICE_BATCH = 4  # windows per call on a GPU; the CPU takes them one by one
 
@@ -47,18 +47,29 @@ def make_frames(
     """
     behind = Tally()  # faults that no frame followed
     placed = _placed(decoded, plan, since=None if begin is None else begin.since, behind=behind)
-    between = gaps(look(placed, settings=plan.shots), plan.timing, tail=plan.tail)
+    between = _taken_up(gaps(look(placed, settings=plan.shots), plan.timing, tail=plan.tail), plan, begin)
     batch = plan.batch or (1 if interpolator.device == "cpu" else _DEVICE_BATCH)
     for index, stretch in groupby(between, key=lambda gap: bisect_right(joints, gap.left.time)):
         tally = Tally()
         last: list[Gap] = []
-        wanted = (gap for gap in stretch if begin is None or gap.left.time >= begin.left)
-        yield from upsample(_remembering(wanted, last), interpolator, batch=batch, clock=plan.target.clock, tally=tally)
-        if last:
-            resume = last[0].resume
-            if resume is None:
-                tally.add(behind)
-            yield SegmentEnd(index, tally, resume)
+        known = _remembering(stretch, last)
+        yield from upsample(known, interpolator, batch=batch, clock=plan.target.clock, tally=tally)
+        if last[0].resume is None:
+            tally.add(behind)
+        yield SegmentEnd(index, tally, last[0].resume)
+
+
+def _taken_up(gaps: Iterator[Gap], plan: Plan, begin: Resume | None) -> Iterator[Gap]:
+    """The gaps from where the film is taken up; those before it only told what there is to remember."""
+    if begin is not None:
+        gaps = dropwhile(lambda gap: gap.left.time < begin.left, gaps)
+        first = next(gaps, None)
+        if first is None or first.left.time != begin.left:
+            raise InputError(
+                f"{plan.source} does not give the frames it gave before", hint="Start over with --no-resume."
+            )
+        gaps = chain([first], gaps)
+    return gaps
 
 
 def _remembering(gaps: Iterable[Gap], last: list[Gap]) -> Iterator[Gap]:
@@ -70,7 +81,7 @@ def _remembering(gaps: Iterable[Gap], last: list[Gap]) -> Iterator[Gap]:
 
 def _placed(frames: Iterable[Frame], plan: Plan, *, since: Fraction | None, behind: Tally) -> Iterator[Frame]:
     """Frames of a constant rate at their exact places; what is no later than the one before is left out."""
-    grid = Grid(plan.first, plan.source_rate) if plan.source_rate else None
+    grid = plan.grid
     latest: Fraction | None = None
     damaged = late = 0  # of frames that were left out
     for frame in frames:

@@ -51,6 +51,11 @@ class Interpolator(Protocol):
         ...
 
     @property
+    def weights(self) -> str:
+        """Digest of what it learnt: where this, device and precision are equal, so are the pictures."""
+        ...
+
+    @property
     def device(self) -> str:
         """Where it runs, e.g. "cuda:0"."""
         ...

@@ -41,7 +41,7 @@ def film(steps: str) -> list[Plane]:
 def plan(timing: Grid | Phases, *, rate: Fraction | None, batch: int, longest_run: int) -> Any:
     return SimpleNamespace(
         first=Fraction(0),
-        source_rate=rate,
+        grid=None if rate is None else Grid(Fraction(0), rate),
         timing=timing,
         tail=1 / RATE,
         batch=batch,
