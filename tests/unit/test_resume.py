@@ -17,6 +17,7 @@ from svmv_cli.pipeline.request import Moment, Request
 from svmv_cli.pipeline.workfolder import folder_of
 from tests.fakes import Blend
 from tests.media import make_clip, read_numbers, read_planes, read_times, spoil
+from tests.unit.test_picture_fields import BFF, interlaced
 
 TINY = Fraction(1, 8)  # s per segment: 3 frames of 24 per second
 
@@ -239,6 +240,21 @@ def test_a_clip_and_a_variable_rate_go_on_too(tmp_path: Path) -> None:
     assert report.segments_resumed > 0
     assert read_numbers(report.output)[::2] == list(range(2, 12))
     assert read_times(report.output)[::2] == [time - times[2] for time in times[2:]]
+
+
+@pytest.mark.parametrize("how", ["frames", "fields"])
+def test_interlaced_film_goes_on_with_the_same_pictures(tmp_path: Path, how: str) -> None:
+    film = interlaced(tmp_path / "in.mp4", frames=24, size=(192, 64), options={**BFF, "g": "5"})
+    options = {"deinterlace": how, "codec": "ffv1", "output": tmp_path / "out.mkv"}
+    unbroken = run(film, **{**options, "output": tmp_path / "unbroken.mkv"})
+    for calls in (5, 11, 17):
+        stop(film, calls, **options)
+        report = run(film, **options)
+        assert same(report, unbroken)
+        assert report.segments == 8
+        for a, b in zip(read_planes(unbroken.output), read_planes(report.output), strict=True):
+            assert (a[0] == b[0]).all()
+        report.output.unlink()
 
 
 def test_damage_is_counted_once_wherever_a_run_was_stopped(tmp_path: Path) -> None:
