@@ -30,19 +30,23 @@ class SVMV(nn.Module):
         self.volume = MotionVolume(self.config)
         self.ensemble = Ensemble(self.config)
 
-    def analyze(self, frames: Tensor, spacing: Tensor | None = None) -> Motion:
+    def analyze(
+        self, frames: Tensor, spacing: Tensor | None = None, *, refinements: int | None = None
+    ) -> Motion:
         """Motion of the window.
 
         Args:
             frames: (B, 4, C ≥ 3, H, W), RGB in [0, 1] first: I₋₁ I₀ I₁ I₂. Any size ≥ 1; padded inside. Further
                 channels (alpha) move with the picture and have no say in its motion.
             spacing: as in `decode`.
+            refinements: as in `decode`.
         """
         assert frames.ndim == 5 and frames.shape[1] == 4 and frames.shape[2] >= 3, f"got {frames.shape = }"
         B = frames.shape[0]
         every = self.encode(frames.transpose(0, 1).flatten(0, 1))
         before, left, right, after = (pick(every, slice(k * B, (k + 1) * B)) for k in range(4))
-        return self.decode((before, left, right, after), size=(frames.shape[3], frames.shape[4]), spacing=spacing)
+        size = (frames.shape[3], frames.shape[4])
+        return self.decode((before, left, right, after), size=size, spacing=spacing, refinements=refinements)
 
     def encode(self, frames: Tensor) -> Features:
         """Features of (B, C ≥ 3, H, W) frames, RGB in [0, 1] first."""
@@ -53,7 +57,14 @@ class SVMV(nn.Module):
         features: Features = self.encoder(padded, levels)
         return features
 
-    def decode(self, window: Window, *, size: tuple[int, int], spacing: Tensor | None = None) -> Motion:
+    def decode(
+        self,
+        window: Window,
+        *,
+        size: tuple[int, int],
+        spacing: Tensor | None = None,
+        refinements: int | None = None,
+    ) -> Motion:
         """Motion of a window of encoded frames.
 
         Args:
@@ -61,11 +72,12 @@ class SVMV(nn.Module):
             size: (H, W) of the frames as they were given to `encode`.
             spacing: (B, 2), how far I₋₁ lies before I₀ and I₂ after I₁, the pair being 1 apart; inf where a shot
                 ends and the pair's own frame stands in. Even spacing when left out.
+            refinements: further passes at the finest level, for speed against quality; the configuration's when None.
         """
         left, right = window[1], window[2]
         if spacing is None:
             spacing = left.picture.new_ones(left.picture.shape[0], 2)
-        motion: Motion = self.ensemble(left, right, self.volume(window), size=size, spacing=spacing)
+        motion: Motion = self.ensemble(left, right, self.volume(window, refinements=refinements), size=size, spacing=spacing)
         return motion
 
     def synthesize(self, motion: Motion, t: Tensor, *, backend: Backend = "auto") -> Tensor:

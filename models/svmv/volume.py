@@ -60,29 +60,41 @@ class MotionVolume(nn.Module):
         nn.init.normal_(self.head.weight, std=1e-3)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
-    def forward(self, window: tuple[Features, Features, Features, Features]) -> list[Level]:
-        """Decode the window (I₋₁ I₀ I₁ I₂), coarsest level first."""
+    def forward(
+        self, window: tuple[Features, Features, Features, Features], *, refinements: int | None = None
+    ) -> list[Level]:
+        """Decode the window (I₋₁ I₀ I₁ I₂), coarsest level first.
+
+        Args:
+            window: features of the four frames.
+            refinements: further passes at the finest level; the configuration's when None. The list then ends with
+                one entry per pass.
+        """
         before, left, right, after = window
+        passes = 1 + (self.config.refinements if refinements is None else refinements)
         levels: list[Level] = []
         for level in reversed(range(len(left.match))):
             anchor = torch.cat([left.match[level], right.match[level]])
             near = torch.cat([right.match[level], left.match[level]])
             far = torch.cat([before.match[level], after.match[level]])
             context = torch.cat([left.context[level], right.context[level]])
-            levels.append(self._decode(anchor, near, far, context, levels[-1] if levels else None))
+            guess = _enlarged(levels[-1]) if levels else self._blank(anchor, context)
+            for _ in range(passes if level == 0 else 1):
+                guess = self._improve(guess, anchor, near, far, context)
+                levels.append(guess)
         return levels
 
-    def _decode(self, anchor: Tensor, near: Tensor, far: Tensor, context: Tensor, above: Level | None) -> Level:
+    def _blank(self, anchor: Tensor, context: Tensor) -> Level:
         B, _, h, w = anchor.shape
-        if above is None:
-            flow = anchor.new_zeros(B, 4, h, w)
-            hidden = context.new_zeros(B, self.config.hidden_channels, h, w)
-        else:
-            flow = 2 * double(torch.cat([above.near, above.far], dim=1))
-            hidden = double(above.hidden)
+        still = anchor.new_zeros(B, 2, h, w)
+        return Level(still, still, context.new_zeros(B, self.config.hidden_channels, h, w))
+
+    def _improve(self, guess: Level, anchor: Tensor, near: Tensor, far: Tensor, context: Tensor) -> Level:
+        """One pass of the decoder: look around where the guess points, and correct it."""
         radius = self.config.radius
-        cost_near = correlate(anchor, near, flow[:, :2], radius=radius)
-        cost_far = correlate(anchor, far, flow[:, 2:], radius=radius)
+        flow, hidden = torch.cat([guess.near, guess.far], dim=1), guess.hidden
+        cost_near = correlate(anchor, near, guess.near, radius=radius)
+        cost_far = correlate(anchor, far, guess.far, radius=radius)
         peaks = torch.cat([self.peak(cost_near), self.peak(cost_far)], dim=1)
         cost = self.squeeze(torch.cat([cost_near, cost_far], dim=1))
         known = torch.cat([flow / 8, peaks / radius], dim=1).to(cost.dtype)
@@ -91,6 +103,12 @@ class MotionVolume(nn.Module):
         trust = torch.sigmoid(out[:, 4:]).repeat_interleave(2, dim=1)  # of each peak
         flow = flow + trust * peaks + out[:, :4]
         return Level(flow[:, :2], flow[:, 2:], hidden)
+
+
+def _enlarged(level: Level) -> Level:
+    """The same motion at the next finer level, in its pixels."""
+    flow = 2 * double(torch.cat([level.near, level.far], dim=1))
+    return Level(flow[:, :2], flow[:, 2:], double(level.hidden))
 
 
 def double(x: Tensor) -> Tensor:

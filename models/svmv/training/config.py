@@ -23,6 +23,9 @@ class Schedule:
     weight_decay: float = 1e-4
     clip: float = 1.0  # gradient norm
     ema: float = 0.999
+    decibel_weight: float = 0.05  # of the mean log₁₀ squared error, beside the picture's absolute error
+    refined: float = 0.5  # share of steps with one refinement, so that the weights serve both ways
+    frozen_encoder: float = 0.0  # part of the run, from its start, that leaves the encoder as it came
     flow_weight: tuple[float, float] = (0.05, 0.005)  # of the end-point error, start and end
     level_weight: tuple[float, float] = (0.5, 0.05)  # of the reprojection error at pyramid levels
     bv_weight: float = 0.02  # λ of L_BV = L_sv + L_tv

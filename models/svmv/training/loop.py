@@ -19,7 +19,7 @@ from svmv.model import SVMV
 from svmv.training.augment import augment
 from svmv.training.config import Schedule
 from svmv.training.data import RealSource, Sample
-from svmv.training.losses import charbonnier, endpoint, laplacian, level_reprojection, variance_aware
+from svmv.training.losses import charbonnier, decibel, endpoint, laplacian, level_reprojection, variance_aware
 from svmv.training.synthetic import SyntheticSource, Truth
 
 Check = Callable[[SVMV], dict[str, float]]
@@ -40,13 +40,18 @@ class Trainer:
         *,
         real: RealSource | None,
         device: torch.device,
+        precision: torch.dtype = torch.float32,
         check: Check | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """`precision`: arithmetic of the convolutions, by autocast."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.model = model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        # Without bf16 units a CPU's backward convolutions are faster in the plain layout.
+        layout = torch.contiguous_format if (device.type, precision) == ("cpu", torch.float32) else torch.channels_last
+        self.model = model.to(device, memory_format=layout).train()  # type: ignore[call-overload]
         self.average = deepcopy(self.model).eval()
         self.schedule, self.folder, self.device = schedule, folder, device
+        self._precision = precision
         self._real, self._synthetic = real, SyntheticSource(real, reach=schedule.reach)
         self._check, self._say = check, say
         self._optimiser = _optimiser(self.model, schedule)
@@ -107,7 +112,8 @@ class Trainer:
         rate = self._rate(done)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        losses = self._losses(sample, truth, done)
+        self.model.encoder.requires_grad_(done >= schedule.frozen_encoder)
+        losses = self._losses(sample, truth, done, refinements=int(rng.random() < schedule.refined))
         self._optimiser.zero_grad(set_to_none=True)
         losses["loss"].backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), schedule.clip)
@@ -123,13 +129,14 @@ class Trainer:
             "lr": rate,
         }
 
-    def _losses(self, sample: Sample, truth: Truth | None, done: float) -> dict[str, Tensor]:
+    def _losses(self, sample: Sample, truth: Truth | None, done: float, *, refinements: int) -> dict[str, Tensor]:
         schedule = self.schedule
-        with torch.autocast(self.device.type, torch.bfloat16):
-            motion = self.model.analyze(sample.window, sample.spacing)
+        with torch.autocast(self.device.type, self._precision, enabled=self._precision != torch.float32):
+            motion = self.model.analyze(sample.window, sample.spacing, refinements=refinements)
         predicted = self.model.synthesize(motion, sample.t[:, None])[:, 0]
         losses = {"picture": laplacian(predicted, sample.target) + charbonnier(predicted - sample.target).mean()}
-        total = losses["picture"]
+        losses["decibel"] = decibel(predicted, sample.target)
+        total = losses["picture"] + schedule.decibel_weight * losses["decibel"]
         if truth is not None:
             losses["flow"] = endpoint(motion.levels, truth)
             total = total + schedule.at(schedule.flow_weight, done) * losses["flow"]

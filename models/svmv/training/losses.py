@@ -28,6 +28,19 @@ def laplacian(predicted: Tensor, target: Tensor, levels: int = 4) -> Tensor:
     return loss + charbonnier(difference).mean()
 
 
+def decibel(predicted: Tensor, target: Tensor, floor: float = 1e-5) -> Tensor:
+    """Mean over samples of log₁₀ of the squared error: −PSNR/10, which is what the protocol averages.
+
+    An absolute error sees little but the hard samples; here each counts by how much better it could get.
+
+    Args:
+        predicted: (B, 3, H, W).
+        target: the same.
+        floor: squared error below which a sample is as good as perfect (50 dB).
+    """
+    return ((predicted - target).square().mean(dim=(1, 2, 3)) + floor).log10().mean()
+
+
 def reprojection(a: Tensor, b: Tensor) -> Tensor:
     """L_PE: (B, 1, H, W) photometric error of two pictures, colour plus locally normalised brightness.
 
@@ -129,7 +142,8 @@ def _rough(flow: Tensor, picture: Tensor) -> Tensor:
 
 def _over_levels(levels: list[Level], measure: Callable[[Level, int], Tensor]) -> Tensor:
     """Mean of measure(level, cell) with cell = how many full-size px one level pixel spans."""
-    terms = [measure(level, 4 * 2 ** (len(levels) - 1 - k)) for k, level in enumerate(levels)]
+    finest = levels[-1].near.shape[-1]
+    terms = [measure(level, 4 * (finest // level.near.shape[-1])) for level in levels]
     return torch.stack(terms).mean()
 
 
