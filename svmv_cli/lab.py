@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from svmv_cli.lab_report import WorstFrames, plot_psnr, require_matplotlib
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from svmv.training.evaluation import ClipScores, Figures, Gap, Method, MotionMeter
 
 _RIVALS = ("repeat", "linear", "dis", "dis-splat", "minterpolate")
+_WORST = 20
 _STEPS = {"2x": 2, "4x": 4, "8x": 8}
 
 
@@ -28,6 +31,9 @@ def evaluate(
     precision: Annotated[str, typer.Option(help="auto, fp32, fp16 or bf16.")] = "auto",
     max_frames: Annotated[int | None, typer.Option(help="Only the beginning of each clip.")] = None,
     every: Annotated[int, typer.Option(help="Only each K-th gap, for a quick look.")] = 1,
+    save_worst: Annotated[
+        Path | None, typer.Option(help=f"A folder for sheets of the {_WORST} worst frames and PSNR plots.")
+    ] = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="One line per clip and method.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One object on stdout.")] = False,
 ) -> None:
@@ -46,6 +52,10 @@ def evaluate(
     from svmv.training.evaluation import evaluate_clip
 
     wanted = _rivals(against)
+    worst = WorstFrames(_WORST)
+    if save_worst is not None:
+        require_matplotlib()
+        wanted += [] if "linear" in wanted else ["linear"]
     network, chosen = _network(model, device=device, precision=precision)
     rivals, meter = _methods(wanted)
     scores: list[ClipScores] = []
@@ -53,7 +63,14 @@ def evaluate(
         try:
             clip = read_clip(path, limit=max_frames)
             scored = evaluate_clip(
-                path.name, clip, [network, *rivals], step=_STEPS[protocol], every=every, device=chosen, meter=meter
+                path.name,
+                clip,
+                [network, *rivals],
+                step=_STEPS[protocol],
+                every=every,
+                device=chosen,
+                meter=meter,
+                watch=worst.show if save_worst is not None else lambda _: None,
             )
         except (InputError, ValueError) as error:
             terminal.say(f"{path.name} is left out: {error}")
@@ -65,6 +82,11 @@ def evaluate(
     _tell(scores, protocol=protocol, as_json=as_json)
     if csv_file is not None:
         _write_csv(scores, csv_file)
+    if save_worst is not None:
+        worst.save(save_worst)
+        for one in scores:
+            plot_psnr(save_worst / f"psnr_{Path(one.name).stem}.png", one)
+        terminal.say(f"worst frames and plots: {save_worst}")
 
 
 class _Minterpolate:

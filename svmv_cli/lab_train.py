@@ -1,17 +1,23 @@
 """`svmv train`: a folder of videos in, weights out. Knows no losses and no codecs."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from svmv_cli.lab_check import HeldOut, hold_out
+from svmv_cli.lab_report import plot_learning_curve, require_matplotlib
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import torch
+
     from svmv import SVMV
     from svmv.training.config import Schedule
-    from svmv.training.data import RealSource
+    from svmv.training.data import ClipEntry, ClipStore, RealSource
 
 
 def train(
@@ -24,11 +30,14 @@ def train(
     crop: Annotated[int, typer.Option(help="Largest crop, px; a multiple of 64.")] = 256,
     rate: Annotated[float | None, typer.Option(help="Peak learning rate [default: 1e-4, from scratch 5e-4].")] = None,
     device: Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")] = "auto",
+    every: Annotated[int, typer.Option("--check-every", help="Steps between looks at held-out clips.")] = 500,
     seed: Annotated[int, typer.Option(help="The same seed draws the same batches.")] = 0,
 ) -> None:
     """Train the network on your own footage; shots are cut apart, stills and repeats left out.
 
-    The run's folder gets weights.safetensors (for `svmv upsample --model`), state.pt (to go on) and metrics.jsonl.
+    The run's folder gets weights.safetensors (for `svmv upsample --model`), state.pt (to go on) and metrics.jsonl. Of
+    ten shots or more every tenth is not trained on: the network is measured on those at the start, on the way and at
+    the end, with pictures of the worst frames in worst/ and the learning curve in curve.png.
     """
     from svmv_cli import terminal
     from svmv_cli.errors import DeviceError, InputError, UsageError
@@ -38,20 +47,34 @@ def train(
     if crop < 64 or crop % 64:
         raise UsageError(f"--crop must be a multiple of 64, not {crop}")
 
+    from svmv.training.config import Schedule
     from svmv.training.loop import DivergedError, Trainer
     from svmv_cli.pipeline.interpolate import choose_device
 
     chosen = choose_device(device)
     scratch = start == "scratch"
     network = _network(start)
-    real = _footage(data, output / "clips", say=terminal.say)
+    store = _store(data, output / "clips", say=terminal.say)
+    used, held = hold_out(store)
+    real = _source(store, used)
     crop = min(crop, real.largest_crop // 64 * 64)
     if crop == 0:
         raise InputError("the footage is too small to train on", hint="It takes pictures of at least 64x64.")
+    length = Schedule(minutes=minutes, seed=seed, batch=batch, check_every=every)
     schedule = _schedule(
-        steps=steps, minutes=minutes, batch=batch, crop=crop, rate=rate or (5e-4 if scratch else 1e-4), seed=seed
+        length if steps is None else replace(length, steps=steps), crop=crop, rate=rate or (5e-4 if scratch else 1e-4)
     )
-    trainer = Trainer(network, schedule, output, real=real, device=chosen, say=terminal.say)
+    draw = _can_draw(say=terminal.say)
+    trainer = Trainer(
+        network,
+        schedule,
+        output,
+        real=real,
+        device=chosen,
+        precision=_precision(chosen),
+        check=HeldOut(store, held, output, device=chosen, draw=draw) if held else None,
+        say=terminal.say,
+    )
     if trainer.resume():
         terminal.say(f"going on at step {trainer.step}")
     try:
@@ -60,6 +83,8 @@ def train(
         raise DeviceError(str(error)) from error
     except ValueError as error:
         raise InputError(str(error)) from error
+    if draw and held:
+        plot_learning_curve(output / "curve.png", output / "metrics.jsonl")
     terminal.say(f"weights: {output / 'weights.safetensors'}")
 
 
@@ -75,19 +100,36 @@ def _network(start: str) -> "SVMV":
         raise ModelError(str(error), hint="--from takes a shipped name, a .safetensors file, or scratch.") from error
 
 
-def _schedule(*, steps: int | None, minutes: float | None, batch: int, crop: int, rate: float, seed: int) -> "Schedule":
-    from svmv.training.config import Schedule
-
+def _schedule(length: "Schedule", *, crop: int, rate: float) -> "Schedule":
     sizes = ((0.0, 128), (0.25, 192), (0.7, 256))
     crops = tuple((part, size) for part, size in sizes if size <= crop) or ((0.0, crop),)
-    length = Schedule().steps if steps is None else steps
-    return Schedule(steps=length, minutes=minutes, batch=batch, crops=crops, learning_rate=rate, seed=seed)
+    return replace(length, crops=crops, learning_rate=rate)
 
 
-def _footage(data: list[Path], folder: Path, *, say: "Callable[[str], None]") -> "RealSource":
+def _precision(device: "torch.device") -> "torch.dtype":
+    """bf16 where the device has it: float32's range, so no loss scaling; emulated it would be ten times slower."""
+    import torch
+
+    from svmv_cli.pipeline.interpolate import cpu_has_bf16
+
+    has = torch.cuda.is_bf16_supported() if device.type == "cuda" else device.type == "cpu" and cpu_has_bf16()
+    return torch.bfloat16 if has else torch.float32
+
+
+def _can_draw(*, say: "Callable[[str], None]") -> bool:
+    from svmv_cli.errors import UsageError
+
+    try:
+        require_matplotlib()
+    except UsageError as error:
+        say(f"no pictures: {error.message}. {error.hint}")
+        return False
+    return True
+
+
+def _store(data: list[Path], folder: Path, *, say: "Callable[[str], None]") -> "ClipStore":
     """The clips, decoded once: a store in the run's folder is used again while the files it came from are the same."""
-    from svmv.training.data import ClipStore, RealSource
-    from svmv_cli.errors import InputError
+    from svmv.training.data import ClipStore
     from svmv_cli.media.clips import find_clips
     from svmv_cli.pipeline.footage import training_clips
 
@@ -99,7 +141,14 @@ def _footage(data: list[Path], folder: Path, *, say: "Callable[[str], None]") ->
         ClipStore.build(store, training_clips(videos, note=say))
     clips = ClipStore(store)
     say(f"{len(clips.entries)} clips, {sum(entry.frames for entry in clips.entries)} frames")
+    return clips
+
+
+def _source(store: "ClipStore", entries: "list[ClipEntry]") -> "RealSource":
+    from svmv.training.data import RealSource
+    from svmv_cli.errors import InputError
+
     try:
-        return RealSource(clips)
+        return RealSource(store, entries=entries)
     except ValueError as error:
         raise InputError(str(error), hint="It takes a moving shot of at least seven frames.") from error

@@ -30,9 +30,7 @@ class SVMV(nn.Module):
         self.volume = MotionVolume(self.config)
         self.ensemble = Ensemble(self.config)
 
-    def analyze(
-        self, frames: Tensor, spacing: Tensor | None = None, *, refinements: int | None = None
-    ) -> Motion:
+    def analyze(self, frames: Tensor, spacing: Tensor | None = None, *, refinements: int | None = None) -> Motion:
         """Motion of the window.
 
         Args:
@@ -77,7 +75,9 @@ class SVMV(nn.Module):
         left, right = window[1], window[2]
         if spacing is None:
             spacing = left.picture.new_ones(left.picture.shape[0], 2)
-        motion: Motion = self.ensemble(left, right, self.volume(window, refinements=refinements), size=size, spacing=spacing)
+        motion: Motion = self.ensemble(
+            left, right, self.volume(window, refinements=refinements), size=size, spacing=spacing
+        )
         return motion
 
     def synthesize(self, motion: Motion, t: Tensor, *, backend: Backend = "auto") -> Tensor:

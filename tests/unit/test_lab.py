@@ -4,15 +4,19 @@ import csv
 import json
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
 
 from svmv.metrics import psnr, sharpness, similarity
-from svmv.training.evaluation import evaluate_clip, split
+from svmv.training.data import ClipStore
+from svmv.training.evaluation import Figures, Prediction, evaluate_clip, split
 from svmv.training.rivals import Linear, Repeat
 from svmv_cli.app import app
+from svmv_cli.lab_check import hold_out
+from svmv_cli.lab_report import WorstFrames
 from tests.media import make_clip
 
 
@@ -56,6 +60,26 @@ def test_evaluate_tells_every_method_and_keeps_its_records(tmp_path: Path) -> No
         assert [row["method"] for row in csv.DictReader(rows)] == ["svmv", "repeat", "linear", "minterpolate"]
 
 
+def test_evaluate_saves_its_worst_frames_and_plots(tmp_path: Path) -> None:
+    make_clip(tmp_path / "c.mkv", frames=9, codec="ffv1", size=(64, 48))
+    code, _, err = run("evaluate", tmp_path / "c.mkv", "--against", "none", "--save-worst", tmp_path / "worst")
+    assert code == 0, err
+    sheets = sorted((tmp_path / "worst").glob("[0-9]*.png"))
+    assert [sheet.name[:3] for sheet in sheets] == ["01_", "02_", "03_", "04_"]
+    with av.open(sheets[0]) as sheet:
+        assert next(sheet.decode(video=0)).width == 2 * 64
+    assert (tmp_path / "worst" / "psnr_c.png").stat().st_size > 1000
+
+
+def test_worst_frames_are_those_of_lowest_psnr_worst_first(tmp_path: Path) -> None:
+    worst = WorstFrames(2)
+    for frame, (ours, blend) in enumerate([(30.0, 20.0), (25.0, 26.0), (40.0, 35.0), (28.0, 20.0)]):
+        picture = torch.full((1, 3, 16, 16), frame / 10)
+        figures = {n: Figures(p, 1.0, 1.0, 1.0, 1.0) for n, p in (("svmv", ours), ("linear", blend))}
+        worst.show(Prediction("a.mp4", frame, picture, dict.fromkeys(figures, picture), figures))
+    assert [path.name for path in worst.save(tmp_path)] == ["01_a_00001.png", "02_a_00003.png"]
+
+
 def test_evaluate_refuses_what_it_does_not_know(tmp_path: Path) -> None:
     assert run("evaluate", tmp_path / "none.mp4")[0] == 3
     make_clip(tmp_path / "c.mkv", frames=3, codec="ffv1")
@@ -72,6 +96,24 @@ def test_train_makes_weights_that_evaluate_takes(tmp_path: Path) -> None:
     assert json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])["step"] == 2
     weights = folder / "weights.safetensors"
     assert run("evaluate", tmp_path / "c.mkv", "--against", "none", "--model", weights)[0] == 0
+
+
+def test_train_measures_on_shots_it_does_not_train_on(tmp_path: Path) -> None:
+    for number in range(10):
+        make_clip(tmp_path / f"{number}.mkv", frames=8, size=(64, 64), codec="ffv1")
+    folder = tmp_path / "run"
+    arguments = ["--steps", 2, "--crop", 64, "--batch", 1, "--check-every", 1]
+    code, _, err = run("train", "--data", tmp_path, "-o", folder, *arguments)
+    assert code == 0, err
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    looks = [record for record in records if "held_out_psnr" in record]
+    assert [record["step"] for record in looks] == [0, 1, 2, 2]
+    assert looks[0]["held_out_psnr"] > looks[0]["held_out_linear"]
+    assert (folder / "curve.png").stat().st_size > 1000
+    assert len(list((folder / "worst" / "step_0000001").glob("*.png"))) == 3
+    index = next((folder / "clips").glob("*/index.json"))
+    used, held = hold_out(ClipStore(index.parent))
+    assert (len(used), len(held)) == (9, 1) and held[0] not in used
 
 
 def test_train_wants_a_length_and_footage_that_moves(tmp_path: Path) -> None:

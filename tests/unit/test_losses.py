@@ -10,6 +10,7 @@ from svmv import SVMV, SVMVConfig
 from svmv.training.data import Sample
 from svmv.training.losses import (
     charbonnier,
+    decibel,
     endpoint,
     laplacian,
     level_reprojection,
@@ -51,6 +52,13 @@ def test_charbonnier_is_a_distance_that_is_smooth_at_zero() -> None:
     torch.autograd.backward(distance.sum())
     assert difference.grad is not None
     torch.testing.assert_close(difference.grad, torch.tensor([0.0, 0.6, -1.0]), atol=1e-4, rtol=0)
+
+
+def test_decibel_is_psnr_averaged_over_samples_up_to_its_floor() -> None:
+    target = noise(4, 2, 3, 8, 8)
+    off = target + torch.tensor([0.1, 0.01]).view(2, 1, 1, 1)
+    assert -10 * float(decibel(off, target, floor=0.0)) == pytest.approx((20 + 40) / 2, abs=1e-3)
+    assert -10 * float(decibel(target, target, floor=1e-5)) == pytest.approx(50)
 
 
 def test_laplacian_feels_a_shift_of_level_in_the_coarsest_band_only() -> None:

@@ -50,6 +50,18 @@ def test_reversed_time_gives_the_same_picture(network: SVMV) -> None:
 
 
 @torch.no_grad()
+def test_refinements_end_in_one_more_finest_level_each(network: SVMV) -> None:
+    frames = window(3)
+    plain, refined = network.analyze(frames), network.analyze(frames, refinements=2)
+    assert len(refined.levels) == len(plain.levels) + 2
+    finest = plain.levels[-1].near.shape
+    assert [level.near.shape for level in refined.levels[-3:]] == [finest] * 3
+    for a, b in zip(plain.levels, refined.levels, strict=False):
+        torch.testing.assert_close(a.near, b.near)
+    assert not torch.equal(refined.levels[-1].near, plain.levels[-1].near)
+
+
+@torch.no_grad()
 def test_reversed_time_turns_uneven_spacing_round(network: SVMV) -> None:
     frames, spacing = window(7), torch.tensor([[2.0, torch.inf]])
     forward = network.synthesize(network.analyze(frames, spacing), torch.tensor([[0.25]]))

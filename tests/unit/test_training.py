@@ -1,6 +1,7 @@
 """Losses by hand-made cases; the training run's promises: same batches, exact resume, bad steps skipped."""
 
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from svmv import SVMV, SVMVConfig, load, save
 from svmv.training.config import Schedule
 from svmv.training.data import ClipStore, RealSource, to_rgb
+from svmv.training.feed import Feeder
 from svmv.training.loop import DivergedError, Trainer
 from svmv.training.losses import laplacian, reprojection, spatial_variance, temporal_variance
 from svmv.training.synthetic import SyntheticSource
@@ -90,7 +92,7 @@ def test_reprojection_and_laplacian_are_zero_only_for_equal_pictures() -> None:
 
 
 def test_synthetic_motion_is_true() -> None:
-    sample, truth = SyntheticSource(None).draw(np.random.default_rng(4), batch=2, crop=96, device=CPU)
+    sample, truth = SyntheticSource().draw(np.random.default_rng(4), batch=2, crop=96, device=CPU)
     left, right = sample.window[:, 1], sample.window[:, 2]
     error = (warp(right, truth.near[:2]) - left).abs().mean(dim=1)
     plain = (right - left).abs().mean(dim=1)
@@ -103,6 +105,37 @@ def test_the_same_seed_draws_the_same_batches(real: RealSource) -> None:
     one, two = (real.draw(np.random.default_rng((5, 7)), batch=2, crop=64, device=CPU) for _ in range(2))
     assert torch.equal(one.window, two.window)
     assert torch.equal(one.t, two.t)
+
+
+def test_batches_cut_ahead_are_those_cut_on_demand(real: RealSource) -> None:
+    plan = schedule(synthetic=(0.5, 0.5))
+    with Feeder(plan, real, threads=2) as ahead, Feeder(plan, real, threads=0) as inline:
+        for step in range(8):
+            one, two = (feeder.draft(step, lambda n: n / 40) for feeder in (ahead, inline))
+            assert one.rng.random() == two.rng.random()
+            assert (one.real is None) == (two.real is None)
+            for a, b in zip(one.textures, two.textures, strict=True):
+                np.testing.assert_array_equal(a, b)
+            if one.real is not None and two.real is not None:
+                np.testing.assert_array_equal(one.real.packed, two.real.packed)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("cut")]
+
+
+def test_synthetic_scenes_wear_the_footage(real: RealSource) -> None:
+    textures = [real.stills(np.random.default_rng(k), batch=2, crop=64) for k in range(3)]
+    sample, _ = SyntheticSource().draw(np.random.default_rng(1), batch=2, crop=64, device=CPU, textures=textures)
+    # The footage is grey, noise textures are not.
+    assert float((sample.target[:, 0] - sample.target[:, 2]).abs().max()) < 0.01
+
+
+def test_the_encoder_stays_as_it_came_while_it_is_frozen(real: RealSource, tmp_path: Path) -> None:
+    trainer = Trainer(small(), schedule(steps=4, frozen_encoder=0.5), tmp_path, real=real, device=CPU)
+    before = [p.detach().clone() for p in trainer.model.encoder.parameters()]
+    for _ in range(2):
+        trainer.advance()
+    assert all(torch.equal(a, b) for a, b in zip(before, trainer.model.encoder.parameters(), strict=True))
+    trainer.advance()
+    assert not all(torch.equal(a, b) for a, b in zip(before, trainer.model.encoder.parameters(), strict=True))
 
 
 def test_resuming_gives_the_step_an_unbroken_run_gives(real: RealSource, tmp_path: Path) -> None:
@@ -122,7 +155,7 @@ def test_resuming_gives_the_step_an_unbroken_run_gives(real: RealSource, tmp_pat
 
 
 def test_training_learns_and_leaves_its_records(real: RealSource, tmp_path: Path) -> None:
-    plan = schedule(steps=60, synthetic=(0.0, 0.0), learning_rate=1e-3, bv_weight=0.0)
+    plan = schedule(steps=60, synthetic=(0.0, 0.0), learning_rate=1e-3, bv_weight=0.0, refined=0.0)
     trainer = Trainer(small(), plan, tmp_path / "run", real=real, device=CPU)
     first = np.mean([trainer.advance()["picture"] for _ in range(5)])
     trainer.run()

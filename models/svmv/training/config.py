@@ -33,7 +33,7 @@ class Schedule:
     bv_epsilon: float = 0.25  # ε of L_sv, px²
     seed: int = 0
     save_every: float = 120.0  # s
-    check_every: float = 600.0  # s
+    check_every: int = 500  # steps
     spans: tuple[int, ...] = (2, 2, 2, 4, 4, 3, 6, 8)
     reach: float = 24.0  # px, of synthetic motion
 

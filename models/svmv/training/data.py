@@ -71,15 +71,44 @@ class Sample:
     spacing: Tensor  # (B, 2), as in `SVMV.decode`
 
 
+@dataclass(frozen=True, slots=True)
+class Cuttings:
+    """A batch of real samples as it lies in memory: a seventh of what its pictures take as RGB float32."""
+
+    packed: Bytes  # (B, 5, crop·3/2, crop), planar 4:2:0: the window, then the target
+    times: tuple[float, ...]
+
+    def to(self, device: torch.device) -> Sample:
+        """The batch as pictures on the device."""
+        rgb = to_rgb(upload(self.packed, device))
+        t = torch.tensor(self.times, dtype=torch.float32, device=device)
+        return Sample(rgb[:, :4], rgb[:, 4], t, torch.ones(len(self.times), 2, device=device))
+
+
 class RealSource:
     """Random crops of real clips: even over sources, then over clips, then over places that move."""
 
-    def __init__(self, store: ClipStore, *, spans: Sequence[int] = (2, 2, 2, 4, 4, 3, 6, 8)) -> None:
-        """`spans`: frames between neighbours of the window, drawn evenly; a span of n has targets at k/n."""
+    def __init__(
+        self,
+        store: ClipStore,
+        *,
+        entries: Sequence[ClipEntry] | None = None,
+        spans: Sequence[int] = (2, 2, 2, 4, 4, 3, 6, 8),
+    ) -> None:
+        """A source of samples.
+
+        Args:
+            store: the clips.
+            entries: those to draw from; all when None.
+            spans: frames between neighbours of the window, drawn evenly; a span of n has targets at k/n.
+
+        Raises:
+            ValueError: none of them is long enough.
+        """
         self._store = store
         self._spans = spans
         by_source: dict[str, list[ClipEntry]] = defaultdict(list)
-        for entry in store.entries:
+        for entry in store.entries if entries is None else entries:
             if entry.frames > 3 * min(spans):
                 by_source[entry.source].append(entry)
         if not by_source:
@@ -88,25 +117,48 @@ class RealSource:
         self.largest_crop = max(min(e.height, e.width) for entries in self._sources for e in entries)  # px
 
     def draw(self, rng: np.random.Generator, *, batch: int, crop: int, device: torch.device) -> Sample:
-        """One batch of `crop`-sized squares.
+        """One batch of `crop`-sized squares; `cut`, then `Cuttings.to`."""
+        return self.cut(rng, batch=batch, crop=crop).to(device)
+
+    def cut(self, rng: np.random.Generator, *, batch: int, crop: int) -> "Cuttings":
+        """What `draw` reads from memory; safe in any thread.
 
         Raises:
             ValueError: no clip is as large as that.
         """
+        self._check(crop)
+        packed, times = zip(*(self._one(rng, crop) for _ in range(batch)), strict=True)
+        return Cuttings(np.stack(packed), times)
+
+    def stills(self, rng: np.random.Generator, *, batch: int, crop: int) -> Bytes:
+        """(B, crop·3/2, crop): single pictures, packed like clips.
+
+        Raises:
+            ValueError: no clip is as large as that.
+        """
+        self._check(crop)
+        packed = []
+        for _ in range(batch):
+            entry = self._pick(rng, crop)[0]
+            frame = self._store.clip(entry)[rng.integers(entry.frames)]
+            packed.append(_cut(frame, entry, *self._place(rng, entry, crop), crop))
+        return np.stack(packed)
+
+    def _check(self, crop: int) -> None:
         if crop > self.largest_crop:
             raise ValueError(f"no clip is large enough for crops of {crop} px, only for {self.largest_crop}")
-        packed, times = zip(*(self._one(rng, crop) for _ in range(batch)), strict=True)
-        rgb = to_rgb(torch.from_numpy(np.stack(packed)).to(device, non_blocking=True))
-        t = torch.tensor(times, dtype=torch.float32, device=device)
-        return Sample(rgb[:, :4], rgb[:, 4], t, torch.ones(batch, 2, device=device))
 
-    def _one(self, rng: np.random.Generator, crop: int) -> tuple[Bytes, float]:
+    def _pick(self, rng: np.random.Generator, crop: int) -> tuple[ClipEntry, int]:
+        """A clip, even over sources, and a span it is long enough for."""
         while True:
             source = self._sources[rng.integers(len(self._sources))]
             entry = source[rng.integers(len(source))]
             span = int(rng.choice(self._spans))
             if entry.frames > 3 * span and min(entry.height, entry.width) >= crop:
-                break
+                return entry, span
+
+    def _one(self, rng: np.random.Generator, crop: int) -> tuple[Bytes, float]:
+        entry, span = self._pick(rng, crop)
         first = int(rng.integers(entry.frames - 3 * span))
         k = int(rng.integers(1, span))
         indices = [first, first + span, first + 2 * span, first + 3 * span, first + span + k]
@@ -121,6 +173,12 @@ class RealSource:
         y = 2 * int(rng.integers((entry.height - crop) // 2 + 1))
         x = 2 * int(rng.integers((entry.width - crop) // 2 + 1))
         return y, x
+
+
+def upload(packed: Bytes, device: torch.device) -> Tensor:
+    """Bytes to the device; on CUDA from pinned memory, so that the host does not wait for the copy."""
+    tensor = torch.from_numpy(packed)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def _change(clip: Bytes, i: int, j: int, place: tuple[int, int], crop: int) -> float:

@@ -19,10 +19,12 @@ from svmv.model import SVMV
 from svmv.training.augment import augment
 from svmv.training.config import Schedule
 from svmv.training.data import RealSource, Sample
+from svmv.training.feed import Feeder
 from svmv.training.losses import charbonnier, decibel, endpoint, laplacian, level_reprojection, variance_aware
 from svmv.training.synthetic import SyntheticSource, Truth
 
-Check = Callable[[SVMV], dict[str, float]]
+_CUTTERS = 4  # threads that cut batches for a GPU
+Check = Callable[[SVMV, int], dict[str, float]]  # the averaged network and the step → figures for the records
 
 
 class DivergedError(RuntimeError):
@@ -52,7 +54,8 @@ class Trainer:
         self.average = deepcopy(self.model).eval()
         self.schedule, self.folder, self.device = schedule, folder, device
         self._precision = precision
-        self._real, self._synthetic = real, SyntheticSource(real, reach=schedule.reach)
+        self._feeder = Feeder(schedule, real, threads=0 if device.type == "cpu" else _CUTTERS)
+        self._synthetic = SyntheticSource(reach=schedule.reach)
         self._check, self._say = check, say
         self._optimiser = _optimiser(self.model, schedule)
         self.step = self.skipped = self._failures = 0
@@ -62,10 +65,14 @@ class Trainer:
     @property
     def done(self) -> float:
         """How much of the run is over, 0 to 1."""
+        return self._done_at(self.step)
+
+    def _done_at(self, step: int) -> float:
+        """The same at a step; of a run by the clock that is not known ahead, so it is what is true now."""
         minutes = self.schedule.minutes
         if minutes is not None:
             return min((self._elapsed + time.monotonic() - self._began) / (60 * minutes), 1.0)
-        return min(self.step / self.schedule.steps, 1.0)
+        return min(step / self.schedule.steps, 1.0)
 
     def run(self) -> None:
         """Train to the end of the schedule; state is saved on the way and at the end, also when interrupted.
@@ -73,42 +80,52 @@ class Trainer:
         Raises:
             DivergedError: ten steps in a row without a finite loss.
         """
+        if self.step == 0:
+            self._look()
         self._began = time.monotonic()
         try:
             self._work()
         finally:
+            self._feeder.close()
             self.save()
-        if self._check:
-            self._report(self._check(self.average))
+        self._look()
 
     def _work(self) -> None:
-        saved = checked = said = time.monotonic()
+        saved = said = time.monotonic()
         sums: dict[str, list[float]] = {}
+        said_at = self.step
         while self.done < 1:
             for key, value in self.advance().items():
                 sums.setdefault(key, []).append(value)
             now = time.monotonic()
             if now - said > 20 or self.done >= 1:
-                self._report({key: float(np.mean(values)) for key, values in sums.items()})
-                sums, said = {}, now
+                speed = {"steps_per_second": (self.step - said_at) / (now - said)}
+                self._report({key: float(np.mean(values)) for key, values in sums.items()} | speed)
+                sums, said, said_at = {}, now, self.step
             if now - saved > self.schedule.save_every:
                 self.save()
                 saved = now
-            if self._check and now - checked > self.schedule.check_every:
-                self._report(self._check(self.average))
-                checked = time.monotonic()
+            if self.step % self.schedule.check_every == 0:
+                self._look()
+                self._elapsed -= time.monotonic() - now  # a run by the clock is not shortened by looking at it
+
+    def _look(self) -> None:
+        """Record how well the averaged network does."""
+        if self._check:
+            self._report(self._check(self.average, self.step))
 
     def advance(self) -> dict[str, float]:
         """One optimiser step. The batch depends on the seed and the step's number only."""
         schedule, done = self.schedule, self.done
-        rng = np.random.default_rng((schedule.seed, self.step))
+        draft = self._feeder.draft(self.step, self._done_at)
         torch.manual_seed(schedule.seed * 1_000_003 + self.step)
-        crop = schedule.crop(done)
-        truth: Truth | None = None
-        if self._real is None or rng.random() < schedule.at(schedule.synthetic, done):
-            sample, truth = self._synthetic.draw(rng, batch=schedule.batch, crop=crop, device=self.device)
+        rng, truth = draft.rng, None
+        if draft.real is not None:
+            sample = augment(draft.real.to(self.device), rng)
         else:
-            sample = augment(self._real.draw(rng, batch=schedule.batch, crop=crop, device=self.device), rng)
+            sample, truth = self._synthetic.draw(
+                rng, batch=schedule.batch, crop=draft.crop, device=self.device, textures=draft.textures
+            )
         rate = self._rate(done)
         for group in self._optimiser.param_groups:
             group["lr"] = rate

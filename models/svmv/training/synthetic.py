@@ -4,6 +4,7 @@ Covers what the footage lacks: large motion, acceleration, rotation, zoom, sharp
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from svmv.training.data import RealSource, Sample
+from svmv.training.data import Bytes, Sample, to_rgb, upload
 from svmv.warp import pixel_grid
+
+LAYERS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +61,38 @@ class _Path:
 class SyntheticSource:
     """Batches of layered scenes textured from real crops."""
 
-    def __init__(self, real: RealSource | None, *, layers: int = 3, reach: float = 24.0) -> None:
-        """`reach`: typical motion between window neighbours, px at a 256 px crop; without footage, noise textures."""
-        self._real = real
-        self._layers = layers
+    def __init__(self, *, reach: float = 24.0) -> None:
+        """`reach`: typical motion between window neighbours, px at a 256 px crop."""
         self._reach = reach
 
-    def draw(self, rng: np.random.Generator, *, batch: int, crop: int, device: torch.device) -> tuple[Sample, Truth]:
-        """One batch and its true motion."""
-        textures = [self._texture(rng, batch, crop, device) for _ in range(self._layers)]
-        masks = [_blob(rng, batch, crop, device) for _ in range(self._layers)]
+    def draw(
+        self,
+        rng: np.random.Generator,
+        *,
+        batch: int,
+        crop: int,
+        device: torch.device,
+        textures: Sequence[Bytes] = (),
+    ) -> tuple[Sample, Truth]:
+        """One batch and its true motion.
+
+        Args:
+            rng: every choice comes from it.
+            batch: samples.
+            crop: side of a picture, px.
+            device: where it is rendered.
+            textures: for each of the LAYERS pictures as `RealSource.stills` gives them; noise when there are none.
+        """
+        seen = [to_rgb(upload(packed, device)) for packed in textures] or [
+            _noise(rng, batch, crop, device) for _ in range(LAYERS)
+        ]
+        masks = [_blob(rng, batch, crop, device) for _ in range(LAYERS)]
         masks[0] = torch.ones_like(masks[0])
-        paths = [self._path(rng, batch, crop, device, background=k == 0) for k in range(self._layers)]
+        paths = [self._path(rng, batch, crop, device, background=k == 0) for k in range(LAYERS)]
         t = torch.from_numpy(rng.uniform(0.1, 0.9, batch)).float().to(device)
         moments = [torch.full_like(t, m) for m in (-1.0, 0.0, 1.0, 2.0)]
-        pictures = [_render(textures, masks, paths, moment)[0] for moment in [*moments, t]]
-        owners = [_render(textures, masks, paths, moment)[1] for moment in moments[1:3]]
+        pictures = [_render(seen, masks, paths, moment)[0] for moment in [*moments, t]]
+        owners = [_render(seen, masks, paths, moment)[1] for moment in moments[1:3]]
         near = torch.cat(
             [_flow(owners[0], paths, moments[1], moments[2]), _flow(owners[1], paths, moments[2], moments[1])]
         )
@@ -83,15 +102,6 @@ class SyntheticSource:
         return Sample(torch.stack(pictures[:4], dim=1), pictures[4], t, torch.ones(batch, 2, device=device)), Truth(
             near, far
         )
-
-    def _texture(self, rng: np.random.Generator, batch: int, crop: int, device: torch.device) -> Tensor:
-        if self._real is not None:
-            return self._real.draw(rng, batch=batch, crop=crop, device=device).target
-        texture = torch.zeros(batch, 3, crop, crop, device=device)
-        for cell in (crop // 2, crop // 8, crop // 32):
-            noise = torch.from_numpy(rng.random((batch, 3, cell, cell), np.float32)).to(device)
-            texture += F.interpolate(noise, size=(crop, crop), mode="bicubic") / 3
-        return texture.clamp(0, 1)
 
     def _path(
         self, rng: np.random.Generator, batch: int, crop: int, device: torch.device, *, background: bool
@@ -112,6 +122,15 @@ class SyntheticSource:
             spin=normal(batch) * 0.06,
             zoom=normal(batch) * 0.04,
         )
+
+
+def _noise(rng: np.random.Generator, batch: int, crop: int, device: torch.device) -> Tensor:
+    """(B, 3, H, W) texture of several sizes, for want of footage."""
+    texture = torch.zeros(batch, 3, crop, crop, device=device)
+    for cell in (crop // 2, crop // 8, crop // 32):
+        noise = torch.from_numpy(rng.random((batch, 3, cell, cell), np.float32)).to(device)
+        texture += F.interpolate(noise, size=(crop, crop), mode="bicubic") / 3
+    return texture.clamp(0, 1)
 
 
 def _blob(rng: np.random.Generator, batch: int, crop: int, device: torch.device) -> Tensor:
