@@ -112,9 +112,6 @@ def print_report(report: Report) -> None:
     extra = ", ".join(f"{count} {what}" for count, what in counted if count)
     if extra:
         say(f"      {extra}")
-    lost = [stream for stream in report.streams if stream.action == "drop"]
-    for stream in lost:
-        say(f"      not kept: {stream.kind} stream {stream.index} ({stream.codec}): {stream.reason}")
 
 
 def print_damage(report: Report) -> None:

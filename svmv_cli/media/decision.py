@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+TIMECODE = "tmcd"  # stands for an encoder: the muxer makes the track itself
+
 
 @dataclass(frozen=True, slots=True)
 class StreamDecision:

@@ -108,6 +108,8 @@ class StreamInfo:
     language: str | None = None
     title: str | None = None
     attached_picture: bool = False  # cover art: a "video" of one still picture
+    handler: str | None = None  # what MP4 and MOV call the program for it
+    timecode: str | None = None  # of the first picture, where the stream is a timecode track
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +124,5 @@ class MediaInfo:
     video: VideoInfo
     others: tuple[StreamInfo, ...] = ()
     chapters: int = 0
+    others_end: Fraction | None = None  # s, where the last of the other streams ends; measured
+    tags: tuple[tuple[str, str], ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,8 +14,17 @@ from av.container import OutputContainer
 from svmv_cli.media.containers import container_for
 from svmv_cli.media.ebml import PADDING, write_display_size
 from svmv_cli.media.info import MediaInfo
+from svmv_cli.media.labels import has_free_keys, lost_tags
 from svmv_cli.media.passthrough import Passthrough
 from svmv_cli.media.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """How the source's other streams and its tags fared."""
+
+    damaged: int  # packets of other streams that are broken
+    lost_tags: tuple[str, ...]  # words and flags that the finished file does not have
 
 
 class OutFile:
@@ -33,6 +43,9 @@ class OutFile:
         self._part, self._target = part, target
         self._shaped = target.container in {"matroska", "webm"} and target.sample_aspect_ratio != 1
         options = dict(container_for(target.path).options)
+        if "movflags" in options and has_free_keys(key for key, _ in info.tags):
+            options["movflags"] += "+use_metadata_tags"
+        self._source = info.path
         self._out = av.open(part, "w", format=target.container, container_options=options)
         try:
             picture = add_picture(self._out)
@@ -40,14 +53,12 @@ class OutFile:
             self._others.dress(picture, info.video.index)
             if self._shaped:
                 picture.metadata["title"] = picture.metadata.get("title", "") + PADDING
+            self._picture = info.video.index
+            if target.timecode is not None:
+                picture.metadata["timecode"] = target.timecode
         except BaseException:
             self._close_out()
             raise
-
-    @property
-    def damaged_others(self) -> int:
-        """Broken packets met so far in the source's other streams."""
-        return self._others.damaged
 
     def pump(self, until: Fraction) -> None:
         """Mux what the other streams have up to `until`, s on the output's clock."""
@@ -62,6 +73,12 @@ class OutFile:
             target = self._target
             shape = target.sample_aspect_ratio
             write_display_size(self._part, width=target.width, height=target.height, shape=shape)
+
+    @property
+    def carried(self) -> Carried:
+        """How the rest of the source fared; to be asked when the file is finished."""
+        pairs = {self._picture: 0, **self._others.pairs}
+        return Carried(self._others.damaged, lost_tags(self._source, self._part, pairs=pairs))
 
     def abandon(self) -> None:
         """Close what is open; the file is thrown away."""

@@ -13,8 +13,9 @@ from av.stream import Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 
 from svmv_cli.media.covers import attach_cover
-from svmv_cli.media.decision import StreamDecision
+from svmv_cli.media.decision import TIMECODE, StreamDecision
 from svmv_cli.media.info import MediaInfo, Span
+from svmv_cli.media.labels import lasting
 from svmv_cli.media.opening import open_source, packets_of
 from svmv_cli.media.retiming import moved_chapter, place, source_time
 from svmv_cli.media.rising import Rising
@@ -27,24 +28,6 @@ _SLACK = Fraction(1, 2)  # s that the times of sound may fall back without one o
 _MICROSECONDS = 1_000_000
 # MOV numbers languages by an old list with spellings of its own.
 _MOV_LANGUAGES = {"deu": "ger", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi", "swe": "sve"}
-
-# True of the old file only: written by its muxer, or counted in its frames.
-_STALE = frozenset(
-    {
-        "encoder",
-        "major_brand",
-        "minor_version",
-        "compatible_brands",
-        "duration",
-        "timecode",
-        "rotate",
-        "bps",
-        "number_of_frames",
-        "number_of_bytes",
-        "vendor_id",
-        "alpha_mode",
-    }
-)
 
 
 class Route(Protocol):
@@ -127,12 +110,19 @@ class Passthrough:
         strays = sum(rising.strays for rising in self._rising.values())
         return self._torn + strays + sum(route.lost for route in self._routes.values())
 
+    @property
+    def pairs(self) -> dict[int, int]:
+        """Stream indices, of the source to the output."""
+        return {index: stream.index for index, stream in self._outputs.items()}
+
     def close(self) -> None:
         """Close the source; harmless when it is closed already."""
         self._source.close()
 
     def _add(self, decision: StreamDecision) -> None:
         source = self._source.streams[decision.index]
+        if decision.encoder == TIMECODE:  # its muxer makes the track, of a tag of the picture's
+            return
         if source.disposition & Disposition.attached_pic and self._out.format.name == "matroska":
             attach_cover(self._out, self._path, index=decision.index, codec=decision.codec)
             return
@@ -256,15 +246,6 @@ def _unheard(packet: av.Packet[Stream], muxer: str) -> bool:
         return packet.is_discard  # they hide what one of their own kind hid, not what an edit list did
     before, _ = silenced(packet)
     return packet.is_discard or (before > 0 and before >= (packet.duration or 0) * packet.time_base)
-
-
-def lasting(metadata: dict[str, str]) -> dict[str, str]:
-    """Tags that stay true of the output."""
-    return {
-        key: value
-        for key, value in metadata.items()
-        if key.lower() not in _STALE and not key.lower().startswith("_statistics")
-    }
 
 
 def _carry_about(source: InputContainer, out: OutputContainer, *, clock: Clock, clip: Span) -> None:

@@ -19,6 +19,7 @@ from svmv_cli.media.fields import fields_of
 from svmv_cli.media.hdr import hdr_of
 from svmv_cli.media.info import FieldInfo, MediaInfo, StreamInfo, VideoInfo
 from svmv_cli.media.opening import open_source, packets_of
+from svmv_cli.media.survey import Survey
 from svmv_cli.media.tags import color_of, display_matrix_of
 
 _NTSC = Fraction(1000, 1001)
@@ -26,8 +27,6 @@ _SNAP = Fraction(1, 10_000)  # Matroska reduces 48000/1001 to 7001/146: as near 
 _MAX_RATE = 1000  # frames/s; above it a header speaks of ticks, not pictures
 _GUESSED_RATE = Fraction(25)  # for files that store neither a rate nor a timestamp
 _WITHOUT_PTS = frozenset({"avi"})  # stores decoding order; what comes as presentation time is a guess
-_CONTIGUOUS = frozenset({"matroska,webm", "avi"})
-_BETWEEN = 512  # bytes; headers between packets are far smaller, lost packets larger
 _MICROSECOND = Fraction(1, 1_000_000)
 
 
@@ -56,6 +55,8 @@ def probe(path: Path) -> MediaInfo:
                 if other.index != stream.index and not _is_chapter_track(container, other)
             ),
             chapters=len(container.chapters()),
+            others_end=scan.others_end,
+            tags=tuple(sorted(container.metadata.items())),
         )
 
 
@@ -77,6 +78,7 @@ class _Scan:
     made_up: bool
     leading: int = 0  # stamps in front of those
     torn: int = 0
+    others_end: Fraction | None = None  # s
 
     @classmethod
     def of(cls, stamps: Iterable[tuple[int | None, int | None]], time_base: Fraction, *, made_up: bool) -> _Scan | None:
@@ -112,9 +114,9 @@ def _read_through(container: InputContainer, stream: av.VideoStream, path: Path)
     decoder = decoder_of(stream, threads=1)
     stamps: list[_Stamp] = []
     first: av.VideoFrame | None = None
-    tears = _Tears(container.format.name)
-    for packet in packets_of(container, container.streams.get(), damaged=tears.count):
-        tears.see(packet)
+    survey = Survey(container.format.name, picture=stream.index)
+    for packet in packets_of(container, container.streams.get(), damaged=survey.count):
+        survey.see(packet)
         if packet.stream.index != stream.index:
             continue
         if first is None:
@@ -131,33 +133,8 @@ def _read_through(container: InputContainer, stream: av.VideoStream, path: Path)
     scan = _scan_of(stamps, stream, container.format.name)
     if not scan.made_up:
         scan = scan.beginning_at(_first_shown(stamps, first))
-    return replace(scan, torn=tears.found + sum(stamp.torn for stamp in stamps)), first
-
-
-class _Tears:
-    """Stretches of a file that could not be read.
-
-    Some demuxers pass over them without a word. Where packets lie one behind the other, bytes that belong to none
-    betray it.
-    """
-
-    def __init__(self, demuxer: str) -> None:
-        self.found = 0
-        self._contiguous = demuxer in _CONTIGUOUS
-        self._place = self._end = 0  # bytes
-
-    def count(self) -> None:
-        self.found += 1
-
-    def see(self, packet: av.Packet[Stream]) -> None:
-        if not self._contiguous or not packet.pos or packet.pos < self._place:
-            return
-        if packet.pos == self._place:  # one of several in a block
-            self._end += packet.size
-            return
-        if self._end and packet.pos - self._end > _BETWEEN:
-            self.found += 1
-        self._place, self._end = packet.pos, packet.pos + packet.size
+    torn = survey.torn + sum(stamp.torn for stamp in stamps)
+    return replace(scan, torn=torn, others_end=survey.others_end), first
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +228,8 @@ def _video_info(stream: av.VideoStream, first: av.VideoFrame, scan: _Scan, field
 
 def _is_chapter_track(container: InputContainer, stream: Stream) -> bool:
     """MP4 and MOV store chapter titles as a track of their own, which chapters() has read already."""
-    return stream.type == "data" and stream.name == "bin_data" and bool(container.chapters())
+    chapters = len(container.chapters())
+    return stream.type == "data" and stream.name == "bin_data" and 0 < chapters == stream.frames
 
 
 def _stream_info(stream: Stream) -> StreamInfo:
@@ -261,8 +239,10 @@ def _stream_info(stream: Stream) -> StreamInfo:
         kind="data" if stream.type == "unknown" else stream.type,
         codec=context.codec.canonical_name if context is not None else getattr(stream, "name", None) or "unknown",
         language=stream.metadata.get("language"),
-        title=stream.metadata.get("title"),
+        title=stream.metadata.get("title", stream.metadata.get("name")),
         attached_picture=bool(stream.disposition & Disposition.attached_pic),
+        handler=stream.metadata.get("handler_name"),
+        timecode=stream.metadata.get("timecode") if stream.type == "data" else None,
     )
 
 

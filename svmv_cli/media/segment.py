@@ -22,7 +22,7 @@ from svmv_cli.media.encoders import describe_video
 from svmv_cli.media.frame import Frame
 from svmv_cli.media.info import MediaInfo
 from svmv_cli.media.opening import open_source, packets_of
-from svmv_cli.media.outfile import OutFile
+from svmv_cli.media.outfile import Carried, OutFile
 from svmv_cli.media.partfile import telling_writes
 from svmv_cli.media.target import Target, picture_of_target
 from svmv_cli.media.track import Pace, PictureTrack
@@ -145,9 +145,9 @@ class JoinedFile:
         return (last.end - min(first.stamps)) * self._pace.time_base
 
     @property
-    def damaged_others(self) -> int:
-        """Broken packets met so far in the source's other streams."""
-        return self._file.damaged_others
+    def carried(self) -> Carried:
+        """How the rest of the source fared."""
+        return self._file.carried
 
     def abandon(self) -> None:
         """Close what is open."""

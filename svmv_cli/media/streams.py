@@ -13,7 +13,7 @@ from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
 
 from svmv_cli.media.containers import ContainerChoice
-from svmv_cli.media.decision import StreamDecision
+from svmv_cli.media.decision import TIMECODE, StreamDecision
 from svmv_cli.media.info import MediaInfo, StreamInfo
 from svmv_cli.media.opening import open_source
 from svmv_cli.media.sound import SoundRoute
@@ -23,11 +23,13 @@ from svmv_cli.timeline import Clock
 SlowAudio = Literal["stretch", "drop"]
 
 _TRIAL_PACKETS = 4000  # enough to meet a first packet of every stream that is spread through the file
+TIMECODE_MUXERS = frozenset({"mp4", "mov"})
+_GOPRO = "GoPro MET"  # handler of the one private track that is written under its own name
 _PLAIN_CLOCK = Clock(Fraction(0))
 
 
 def decide_streams(
-    info: MediaInfo, *, container: ContainerChoice, stretch: Fraction, slow_audio: SlowAudio
+    info: MediaInfo, *, container: ContainerChoice, stretch: Fraction, slow_audio: SlowAudio, timecode: bool = False
 ) -> tuple[StreamDecision, ...]:
     """Decide for every stream but the picture: copied if the container holds it, else encoded, else dropped.
 
@@ -36,13 +38,27 @@ def decide_streams(
         container: the output's.
         stretch: output seconds per source second; sound cannot be copied unless it is 1.
         slow_audio: what to do with sound then.
+        timecode: whether the output's first picture has one.
     """
     if not info.others:
         return ()
     with open_source(info.path) as source:
         first = _first_packets(source, {other.index for other in info.others})
         trial = _Trial(source, container, first)
-        return tuple(_decide(other, trial=trial, stretch=stretch, slow_audio=slow_audio) for other in info.others)
+        return tuple(
+            _timecode(other, container, kept=timecode)
+            if other.timecode
+            else _decide(other, trial=trial, stretch=stretch, slow_audio=slow_audio)
+            for other in info.others
+        )
+
+
+def _timecode(other: StreamInfo, container: ContainerChoice, *, kept: bool) -> StreamDecision:
+    if container.muxer not in TIMECODE_MUXERS:
+        return _dropped(other, "only .mov and .mp4 hold a timecode track")
+    if not kept:
+        return _dropped(other, "a timecode cannot be counted at this rate")
+    return StreamDecision(other.index, other.kind, other.codec, "encode", TIMECODE, "counted at the new rate")
 
 
 def _decide(other: StreamInfo, *, trial: _Trial, stretch: Fraction, slow_audio: SlowAudio) -> StreamDecision:
@@ -68,10 +84,8 @@ def _never_copied(other: StreamInfo, container: ContainerChoice) -> str | None:
         return "only .mp4 and .mkv hold cover art"
     if other.kind != "data":
         return None
-    if other.codec in {"bin_data", "unknown", "text"}:
+    if other.codec in {"bin_data", "unknown", "text"} and not (other.handler == _GOPRO and container.muxer == "mp4"):
         return "a track only its own container understands"
-    if other.codec == "tmcd":
-        return "a timecode track counts frames of the old rate"
     return None
 
 

@@ -24,7 +24,8 @@ from svmv_cli.media.hdr import hdr_options
 from svmv_cli.media.info import ColorInfo, MediaInfo, Span, VideoInfo
 from svmv_cli.media.losses import hdr_losses, sample_losses, shape_losses
 from svmv_cli.media.pictures import color_after, nearest_format, working_format
-from svmv_cli.media.streams import SlowAudio, decide_streams
+from svmv_cli.media.streams import TIMECODE_MUXERS, SlowAudio, decide_streams
+from svmv_cli.media.timecode import timecode_after
 from svmv_cli.timeline import Clock
 
 __all__ = ["StreamDecision", "Target", "choose_target"]
@@ -50,6 +51,7 @@ class Target:
     clip: Span  # s on the source's clock; what is kept
     slow_audio: SlowAudio
     streams: tuple[StreamDecision, ...]
+    timecode: str | None  # of the first picture
     notes: tuple[str, ...] = ()  # what the picture loses, in sentences for the user
 
 
@@ -99,6 +101,7 @@ def choose_target(
     kept = working_format(format_name)
     color = color_after(info.video.color, source=source, target=kept)
     hdr = hdr_options(info.video.hdr, encoder=name)
+    timecode = timecode_after(info, rate=rate, start=clip[0])
     target = Target(
         path=path,
         container=container.muxer,
@@ -119,7 +122,10 @@ def choose_target(
         clock=clock,
         clip=clip,
         slow_audio=slow_audio,
-        streams=decide_streams(info, container=container, stretch=clock.stretch, slow_audio=slow_audio),
+        timecode=timecode if container.muxer in TIMECODE_MUXERS else None,
+        streams=decide_streams(
+            info, container=container, stretch=clock.stretch, slow_audio=slow_audio, timecode=timecode is not None
+        ),
         notes=sample_losses(source, kept, codec=choice.name)
         + shape_losses(info.video, color, muxer=container.muxer, codec=choice.name)
         + hdr_losses(info.video.hdr, codec=choice.name, written=bool(hdr)),

@@ -16,7 +16,7 @@ from av.container import OutputContainer
 from svmv_cli.errors import OutputError
 from svmv_cli.media.frame import Frame
 from svmv_cli.media.info import MediaInfo
-from svmv_cli.media.outfile import OutFile
+from svmv_cli.media.outfile import Carried, OutFile
 from svmv_cli.media.partfile import create_part, publish, telling_writes
 from svmv_cli.media.segment import JoinedFile, Segment
 from svmv_cli.media.target import Target
@@ -31,6 +31,7 @@ class WrittenInfo:
     bytes: int
     duration: Fraction  # s, first frame's beginning to last frame's end
     damaged_others: int = 0  # broken packets of the source's other streams
+    lost_tags: tuple[str, ...] = ()  # words and flags of the source that the file does not have
 
 
 Check = Callable[[Path, WrittenInfo], None]
@@ -118,8 +119,9 @@ class VideoWriter:
             raise OutputError(f"there was no frame to write to {path}")
         with telling_writes(path):
             duration = self._file.finish()
-        damaged, self._file = self._file.damaged_others, None
-        written = WrittenInfo(self.frames, self._part.stat().st_size, duration, damaged)
+        carried, self._file = self._file.carried, None
+        size = self._part.stat().st_size
+        written = WrittenInfo(self.frames, size, duration, carried.damaged, carried.lost_tags)
         if check is not None:
             check(self._part, written)
         publish(self._part, path, overwrite=self._overwrite)
@@ -161,9 +163,9 @@ class _OpenFile:
         return self._track.duration
 
     @property
-    def damaged_others(self) -> int:
-        """Broken packets met so far in the source's other streams."""
-        return self._file.damaged_others
+    def carried(self) -> Carried:
+        """How the rest of the source fared."""
+        return self._file.carried
 
     def abandon(self) -> None:
         """Close what is open."""

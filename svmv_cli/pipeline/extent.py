@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-from svmv_cli.errors import SvmvError, UsageError
+from svmv_cli.errors import UsageError
 from svmv_cli.media.info import MediaInfo, Span
-from svmv_cli.media.verify import measure
 from svmv_cli.pipeline.request import Moment, Request
 from svmv_cli.timeline import Grid, measured_rate, on_grid
 
@@ -102,7 +101,7 @@ def _missing(info: MediaInfo, ticks: list[int], rate: Fraction | None) -> int:
     elif info.duration_claimed and not promises:
         end = _end_claimed(info.duration_claimed, info)
         short = _short_of(end, info, ticks, rate)
-        if _matters(short, ticks) and not _sound_reaches(info, end):
+        if _matters(short, ticks) and not _others_reach(info, end):
             promises.append(short)
     choose = min if "mov" in info.format.split(",") else max
     missing = max(0, choose(promises, default=0) - video.leading)
@@ -128,15 +127,9 @@ def _matters(missing: int, ticks: list[int]) -> bool:
     return missing > max(_TOLERATED_FRAMES, len(ticks) // _TOLERATED_SHARE)
 
 
-def _sound_reaches(info: MediaInfo, end: Fraction) -> bool:
-    """Whether it is the sound that lasts as long as the container says. Asked only where nothing else tells."""
-    if not any(other.kind == "audio" for other in info.others):
-        return False
-    try:
-        sound = measure(info.path).sound
-    except SvmvError:
-        return False  # it cannot even be read to its end
-    return any(end - track.end < _SOUND_ENDS for track in sound)
+def _others_reach(info: MediaInfo, end: Fraction) -> bool:
+    """Whether it is sound or subtitles that last as long as the container says."""
+    return info.others_end is not None and end - info.others_end < _SOUND_ENDS
 
 
 def _resolve(moment: Moment | None, info: MediaInfo, option: str) -> Fraction | None:

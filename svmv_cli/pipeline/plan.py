@@ -10,6 +10,7 @@ from svmv_cli.media.fields import Deinterlace
 from svmv_cli.media.info import MediaInfo, Span
 from svmv_cli.media.target import Target, choose_target
 from svmv_cli.pipeline import naming
+from svmv_cli.pipeline.carried import stream_notes
 from svmv_cli.pipeline.extent import Extent, earliest, find_extent
 from svmv_cli.pipeline.interlaced import as_read, deinterlace_for, interlaced_notes
 from svmv_cli.pipeline.request import Request
@@ -139,6 +140,7 @@ def make_plan(request: Request, info: MediaInfo, *, binding: bool = True) -> Pla
         notes=(
             *notes,
             *target.notes,
+            *stream_notes(target.streams),
             *interlaced_notes(info, how),
             *_warnings(info, holes=0 if torn else extent.holes),
         ),

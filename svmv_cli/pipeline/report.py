@@ -99,4 +99,5 @@ class Report:
     encoder: str
     pix_fmt: str
     streams: tuple[StreamDecision, ...]
+    lost_tags: tuple[str, ...]  # words and flags of the source that the output does not have
     notes: tuple[str, ...]

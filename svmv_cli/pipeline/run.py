@@ -11,6 +11,7 @@ from svmv_cli.media.pictures import working_format
 from svmv_cli.media.reader import VideoReader
 from svmv_cli.media.verify import measure
 from svmv_cli.media.writer import WrittenInfo
+from svmv_cli.pipeline.carried import lost_tags_note
 from svmv_cli.pipeline.damage import assess, broken, nothing_decoded
 from svmv_cli.pipeline.outputs import Output, open_output, undone_by_errors
 from svmv_cli.pipeline.plan import Plan
@@ -47,7 +48,8 @@ def run(plan: Plan, *, info: MediaInfo, interpolator: Interpolator, progress: Pr
         total = output.total
         written = output.finish(partial(_verify, plan, total))
     damage = assess(plan, total, others=written.damaged_others)
-    for note in damage.notes:
+    found = (*damage.notes, *lost_tags_note(written.lost_tags))
+    for note in found:
         progress.note(note)
     seconds = time.perf_counter() - began
     return Report(
@@ -77,7 +79,8 @@ def run(plan: Plan, *, info: MediaInfo, interpolator: Interpolator, progress: Pr
         encoder=plan.target.encoder,
         pix_fmt=plan.target.pix_fmt,
         streams=plan.target.streams,
-        notes=(*plan.notes, *damage.notes),
+        lost_tags=written.lost_tags,
+        notes=(*plan.notes, *found),
     )
 
 
