@@ -149,7 +149,11 @@ def upsample(
         ),
     ] = Deinterlace.auto,
     dedup: Annotated[
-        str, typer.Option(help="Bridge repeated frames: auto, off, or up to N repeats in a row.")
+        str,
+        typer.Option(
+            help="Bridge repeated frames: auto, off, or up to N repeats in a row; even also gives film in a faster "
+            "rate, such as 24 in 60, its even times back."
+        ),
     ] = "auto",
     segment: Annotated[
         float | None,

@@ -142,7 +142,7 @@ def make_plan(request: Request, info: MediaInfo, *, binding: bool = True) -> Pla
             *target.notes,
             *stream_notes(target.streams),
             *interlaced_notes(info, how),
-            *_warnings(info, holes=0 if torn else extent.holes),
+            *_warnings(request, info, holes=0 if torn else extent.holes, variable=extent.rate is None),
         ),
     )
     if binding:
@@ -231,10 +231,12 @@ def _check_path(request: Request, path: Path) -> None:
     )
 
 
-def _warnings(info: MediaInfo, *, holes: int) -> tuple[str, ...]:
+def _warnings(request: Request, info: MediaInfo, *, holes: int, variable: bool) -> tuple[str, ...]:
     found: list[str] = []
     if info.video.leading:
         found.append(f"the source begins in mid-scene: its first {info.video.leading} pictures cannot be decoded")
+    if variable and request.shots.even:
+        found.append("--dedup even changes nothing: at a variable rate each picture keeps its time")
     if holes:
         found.append(f"{holes} pictures are missing from the source's constant rate and are bridged")
     return tuple(found)

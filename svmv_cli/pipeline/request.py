@@ -122,14 +122,16 @@ def parse_shots(*, cuts: Literal["auto", "off"], threshold: float | None, dedup:
     if threshold is not None and not 0 < threshold < 1:
         raise UsageError(f"--cut-threshold must lie between 0 and 1, not {threshold}")
     chosen = DEFAULT_CUT_THRESHOLD if threshold is None else threshold
-    return ShotSettings(cut_threshold=None if cuts == "off" else chosen, longest_run=_parse_dedup(dedup))
+    return ShotSettings(
+        cut_threshold=None if cuts == "off" else chosen, longest_run=_parse_dedup(dedup), even=dedup == "even"
+    )
 
 
 def _parse_dedup(text: str) -> int:
-    if text == "auto":
+    if text in ("auto", "even"):
         return DEFAULT_LONGEST_RUN
     if text == "off":
         return 0
     if not text.isdecimal() or not 1 <= int(text) <= MOST_BRIDGED:
-        raise UsageError(f"--dedup takes auto, off or 1 to {MOST_BRIDGED} repeats in a row, not {text!r}")
+        raise UsageError(f"--dedup takes auto, even, off or 1 to {MOST_BRIDGED} repeats in a row, not {text!r}")
     return int(text)

@@ -40,6 +40,7 @@ class ShotSettings:
 
     cut_threshold: float | None = DEFAULT_CUT_THRESHOLD  # 0..1, score that makes a cut; None: no cuts
     longest_run: int = DEFAULT_LONGEST_RUN  # repeats in a row that are bridged; 0: repeats are left alone
+    even: bool = False  # pictures that are repeated in a cadence are moved to even times
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from itertools import chain, dropwhile, groupby
 
 from svmv_cli.errors import InputError
 from svmv_cli.media.frame import Frame
+from svmv_cli.pipeline.cadence import evenly
 from svmv_cli.pipeline.plan import Plan
 from svmv_cli.pipeline.report import Tally
 from svmv_cli.pipeline.shots import look
@@ -47,7 +48,10 @@ def make_frames(
     """
     behind = Tally()  # faults that no frame followed
     placed = _placed(decoded, plan, since=None if begin is None else begin.since, behind=behind)
-    between = _taken_up(gaps(look(placed, settings=plan.shots), plan.timing, tail=plan.tail), plan, begin)
+    seen = look(placed, settings=plan.shots)
+    if plan.shots.even and plan.source_rate:
+        seen = evenly(seen, first=plan.first, step=1 / plan.source_rate)
+    between = _taken_up(gaps(seen, plan.timing, tail=plan.tail), plan, begin)
     batch = plan.batch or (1 if interpolator.device == "cpu" else _DEVICE_BATCH)
     for index, stretch in groupby(between, key=lambda gap: bisect_right(joints, gap.left.time)):
         tally = Tally()

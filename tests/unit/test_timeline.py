@@ -24,6 +24,7 @@ def rising(gaps: list[int], base: Fraction = Fraction(1, 90000)) -> list[Fractio
 
 
 @given(rates, st.integers(2, 16), st.integers(1, 60), st.fractions(-5, 5, max_denominator=90000))
+@settings(deadline=None)
 def test_a_constant_rate_gives_exactly_n_times_factor(rate: Fraction, factor: int, n: int, start: Fraction) -> None:
     grid = Grid(start, rate * factor)
     times = [start + Fraction(i) / rate for i in range(n + 1)]
@@ -83,6 +84,27 @@ def test_two_hours_at_eight_times_do_not_drift() -> None:
     last = grid.instants((frames - 1) / NTSC_FILM, frames / NTSC_FILM)
     assert [i.phase for i in last] == [Fraction(k, 8) for k in range(8)]
     assert last[-1].time + last[-1].duration == frames / NTSC_FILM
+
+
+def test_two_hours_of_a_variable_rate_do_not_drift() -> None:
+    """A phone's clip: gaps around 1/30 s in ticks of 1/90000, with a pause now and then; every source time stays."""
+    base = Fraction(1, 90_000)
+    ticks, at = [], 0
+    while at < 7200 * 90_000:
+        ticks.append(at)
+        at += 3000 + (len(ticks) * 7919) % 601 - 300 + (45_000 if len(ticks) % 997 == 0 else 0)
+    sampled = [*zip(ticks[:-1:997], ticks[1::997], strict=True), (ticks[-2], ticks[-1])]
+    for a, b in sampled:
+        for factor in (2, 8):
+            made = Phases(factor).instants(a * base, b * base)
+            assert [i.time for i in made] == [(a + Fraction(k * (b - a), factor)) * base for k in range(factor)]
+            assert made[-1].time + made[-1].duration == b * base
+    grid, end = Grid(Fraction(0), Fraction(60)), ticks[-1] * base
+    for a, b in sampled:
+        parts = ((Fraction(0), a * base), (a * base, b * base), (b * base, end))
+        assert sum(grid.count(*part) for part in parts) == grid.count(Fraction(0), end)
+    last = grid.instants(ticks[-2] * base, end)[-1]
+    assert 0 < end - last.time <= Fraction(1, 60)
 
 
 def test_a_lost_picture_is_filled_by_more_in_betweens() -> None:
