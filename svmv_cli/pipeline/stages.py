@@ -49,8 +49,8 @@ def make_frames(
     behind = Tally()  # faults that no frame followed
     placed = _placed(decoded, plan, since=None if begin is None else begin.since, behind=behind)
     seen = look(placed, settings=plan.shots)
-    if plan.shots.even and plan.source_rate:
-        seen = evenly(seen, first=plan.first, step=1 / plan.source_rate)
+    if plan.shots.even and plan.grid is not None:
+        seen = evenly(seen, first=plan.grid.start, step=1 / plan.grid.rate)
     between = _taken_up(gaps(seen, plan.timing, tail=plan.tail), plan, begin)
     batch = plan.batch or (1 if interpolator.device == "cpu" else _DEVICE_BATCH)
     for index, stretch in groupby(between, key=lambda gap: bisect_right(joints, gap.left.time)):

@@ -18,7 +18,8 @@ from tests.fakes import GRAY, Blend, texture
 
 RATE = Fraction(24)
 # m: moves on, r: repeats but for noise, f: a faint step of a fade, C: another scene, b: a flash
-STEPS = st.text("mmmrrrrrfffCCCCb", max_size=50)
+CADENCE = st.sampled_from(["mmr", "mrmrr", "mmmr", "mrr"]).map(lambda steps: steps * 9)
+STEPS = st.one_of(st.text("mmmrrrrrfffCCCCb", max_size=50), CADENCE, CADENCE.map(lambda steps: steps + "Cmmr" * 4))
 
 
 def film(steps: str) -> list[Plane]:
@@ -38,14 +39,14 @@ def film(steps: str) -> list[Plane]:
     return planes
 
 
-def plan(timing: Grid | Phases, *, rate: Fraction | None, batch: int, longest_run: int) -> Any:
+def plan(timing: Grid | Phases, *, rate: Fraction | None, batch: int, longest_run: int, even: bool = False) -> Any:
     return SimpleNamespace(
         first=Fraction(0),
         grid=None if rate is None else Grid(Fraction(0), rate),
         timing=timing,
         tail=1 / RATE,
         batch=batch,
-        shots=ShotSettings(longest_run=longest_run),
+        shots=ShotSettings(longest_run=longest_run, even=even),
         target=SimpleNamespace(clock=Clock(Fraction(0))),
     )
 
@@ -70,16 +71,18 @@ def run(
     batch=st.integers(1, 5),
     longest_run=st.sampled_from([0, 2, 5]),
     faults=st.sets(st.integers(0, 50), max_size=4),
+    even=st.booleans(),
 )
 @settings(deadline=None, max_examples=60)
 def test_any_cut_anywhere_gives_the_frames_of_the_whole(
-    steps: str, cuts: set[int], timing: Grid | Phases, batch: int, longest_run: int, faults: set[int]
+    steps: str, cuts: set[int], timing: Grid | Phases, batch: int, longest_run: int, faults: set[int], even: bool
 ) -> None:
     frames = [
         Frame(i / RATE, 1 / RATE, GRAY, (plane,), damaged=i in faults, late=2 * (i in faults))
         for i, plane in enumerate(film(steps))
     ]
-    job = plan(timing, rate=RATE if isinstance(timing, Grid) else None, batch=batch, longest_run=longest_run)
+    rate = RATE if isinstance(timing, Grid) else None
+    job = plan(timing, rate=rate, batch=batch, longest_run=longest_run, even=even)
     joints = sorted(cut / RATE for cut in cuts if cut < len(frames))
     whole, (end,), _ = run(frames, job)
     made, ends, asked = run(frames, job, joints=joints)
