@@ -32,7 +32,7 @@ class Schedule:
     sv_share: float = 0.01  # L_sv inside L_BV: a ratio of variances beside an error of a few hundredths
     bv_epsilon: float = 0.25  # ε of L_sv, px²
     seed: int = 0
-    save_every: float = 120.0  # s
+    save_every: float = 60.0  # s
     check_every: int = 500  # steps
     spans: tuple[int, ...] = (2, 2, 2, 4, 4, 3, 6, 8)
     reach: float = 24.0  # px, of synthetic motion

@@ -79,21 +79,32 @@ def temporal_variance(anchor: Tensor, other: Tensor, target: Tensor, to_other: T
 def spatial_variance(offsets: Tensor, epsilon: float) -> Tensor:
     """L_sv[q_i] = V_s(u_{i→t}[q_i]) / V_e(u_{i→t}[q_i]), mean over q: smooth in space, diverse in the ensemble.
 
-    V_s is the variance of each member's offsets over a 3×3 neighbourhood, averaged over members; V_e the variance
-    over members at the pixel; both summed over x and y, in px². ε (px²) is added to both, which keeps the ratio finite
-    where all members agree and makes it 1, not 0/0, where nothing varies at all.
+    ε (px²) is added to both, which keeps the ratio finite where all members agree and makes it 1, not 0/0, where
+    nothing varies at all.
 
     Args:
         offsets: u_{i→t}, (B, M, 2, H, W), px.
         epsilon: ε, px².
+    """
+    spatial, ensemble = variances(offsets)
+    return ((spatial + epsilon) / (ensemble + epsilon)).mean()
+
+
+def variances(offsets: Tensor) -> tuple[Tensor, Tensor]:
+    """V_s and V_e of the source document, each (B, H, W), px², summed over x and y.
+
+    V_s is the variance of each member's offsets over a 3×3 neighbourhood, averaged over members; V_e the variance over
+    members at the pixel.
+
+    Args:
+        offsets: u_{i→t}, (B, M, 2, H, W), px.
     """
     B, M, _, H, W = offsets.shape
     flat = offsets.reshape(B, 2 * M, H, W)
     mean = F.avg_pool2d(flat, 3, 1, 1, count_include_pad=False)
     local = (F.avg_pool2d(flat.square(), 3, 1, 1, count_include_pad=False) - mean.square()).clamp_min(0)
     spatial = local.view(B, M, 2, H, W).sum(dim=2).mean(dim=1)
-    ensemble = offsets.var(dim=1, unbiased=False).sum(dim=1)
-    return ((spatial + epsilon) / (ensemble + epsilon)).mean()
+    return spatial, offsets.var(dim=1, unbiased=False).sum(dim=1)
 
 
 def endpoint(levels: list[Level], truth: Truth) -> Tensor:
