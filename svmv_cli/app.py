@@ -114,13 +114,15 @@ def upsample(
         list[Path],
         typer.Argument(
             metavar="INPUT... [OUTPUT]",
-            help="Videos or folders of them. Of exactly two files the second is the OUTPUT: a name that is still "
-            "free, or with -y a file to replace. Three or more, or any with -o or --output-dir, are all inputs.",
+            help="Videos, folders of them, pictures (frames/%05d.png or their folder), or - for y4m through a pipe. "
+            "Of exactly two files the second is the OUTPUT: a name that is still free, or with -y a file to replace. "
+            "Three or more, or any with -o or --output-dir, are all inputs.",
             show_default=False,
         ),
     ],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The output file.")] = None,
     output_dir: Annotated[Path | None, typer.Option(help="The folder for the outputs.")] = None,
+    input_fps: Annotated[str | None, typer.Option(help="Rate of a row of pictures [default: 24].")] = None,
     factor: Annotated[int | None, typer.Option(help="N times as many frames [default: 2].")] = None,
     fps: Annotated[str | None, typer.Option(help="A frame rate: 60, 59.94, 60000/1001.")] = None,
     slow: Annotated[int | None, typer.Option(help="N times as long at the same rate.")] = None,
@@ -175,16 +177,17 @@ def upsample(
     """Make videos smoother: new frames between the old ones, sound and all the rest kept.
 
     Exit codes: 0 ok, 1 some file failed, 2 usage, 3 input, 4 output, 5 damaged input and a partial result,
-    6 device or memory, 130 and 143 stopped by a signal.
+    6 device or memory, 130 and 143 stopped by a signal, 141 when the reader of stdout has gone.
     """
     with _telling(debug=debug):
         from dataclasses import replace
 
-        from svmv_cli.pipeline.naming import sort_out
+        from svmv_cli.pipeline.arguments import refuse_json_beside_pictures, sort_out
         from svmv_cli.pipeline.request import Request, parse_fps, parse_moment, parse_segment, parse_shots
 
         common = Request(
             source=Path(),
+            input_rate=None if input_fps is None else parse_fps(input_fps),
             factor=factor,
             fps=None if fps is None else parse_fps(fps),
             slow=slow,
@@ -210,6 +213,8 @@ def upsample(
         )
         job = sort_out(paths, output=output, output_dir=output_dir, overwrite=overwrite)
         requests = [replace(common, source=s, output=job.output, output_dir=output_dir) for s in job.sources]
+        if as_json and not dry_run:
+            refuse_json_beside_pictures(requests)
         if dry_run:
             code = _plan(requests, quiet=quiet, as_json=as_json, debug=debug)
         else:
@@ -279,7 +284,7 @@ def _sum_up(outcomes: list["Outcome"], code: ExitCode, *, as_json: bool) -> Exit
 def _telling(*, debug: bool) -> Iterator[None]:
     """Whatever goes wrong in the block is said in one sentence and becomes the exit code."""
     from svmv_cli.pipeline.failures import explained
-    from svmv_cli.pipeline.signals import Interrupted, interruptible
+    from svmv_cli.pipeline.signals import Interrupted, interruptible, let_go_of_stdout
 
     try:
         with interruptible(), explained(debug=debug):
@@ -289,6 +294,9 @@ def _telling(*, debug: bool) -> Iterator[None]:
 
         terminal.print_error(error, debug=debug)
         raise typer.Exit(error.exit_code) from error
+    except BrokenPipeError as error:
+        let_go_of_stdout()
+        raise typer.Exit(ExitCode.PIPE) from error
     except Interrupted as stop:
         from svmv_cli import terminal
 

@@ -4,8 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from svmv_cli import terminal
+from svmv_cli.errors import InputError
 from svmv_cli.media.info import MediaInfo
-from svmv_cli.media.probe import probe
+from svmv_cli.media.inputs import examine
+from svmv_cli.pipeline.arguments import sort_out
 from svmv_cli.pipeline.inventory import take_inventory
 from svmv_cli.pipeline.plan import Plan, make_plan
 from svmv_cli.pipeline.records import Json, to_json
@@ -33,8 +35,11 @@ def tell_media(path: Path, *, as_json: bool) -> None:
     Raises:
         InputError: it is no video.
     """
-    info = probe(path)
-    plan = make_plan(Request(path), info, binding=False)
+    sources = sort_out([path], output=None, output_dir=None, overwrite=False).sources
+    if len(sources) > 1:
+        raise InputError(f"{path} holds {len(sources)} videos", hint="Give one of them.")
+    info = examine(sources[0])
+    plan = make_plan(Request(sources[0]), info, binding=False)
     if as_json:
         terminal.print_json(_media_json(info, plan))
     else:

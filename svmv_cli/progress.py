@@ -37,8 +37,8 @@ class _Pace:
     """How fast a file is coming along."""
 
     name: str
-    frames: int
-    seconds: Fraction  # s, of output
+    frames: int | None  # None: nobody knows yet
+    seconds: Fraction | None  # s, of output; likewise
     began: float  # s
     done: int = 0
     skipped: int = 0  # of those done, made by earlier runs
@@ -53,17 +53,21 @@ class _Pace:
         self.done, self.skipped = self.done + frames, self.skipped + frames
 
     @property
-    def speed(self) -> float:
-        """Output seconds per second of wall time."""
+    def speed(self) -> float | None:
+        """Output seconds per second of wall time; None where the whole is not known."""
+        if self.frames is None or self.seconds is None:
+            return None
         return self.fps * float(self.seconds) / max(self.frames, 1)
 
     @property
     def left(self) -> float | None:
-        """Seconds to go; None before the first frame."""
-        return max(0, self.frames - self.done) / self.fps if self.fps else None
+        """Seconds to go; None before the first frame, and where the whole is not known."""
+        return max(0, self.frames - self.done) / self.fps if self.fps and self.frames is not None else None
 
     def line(self) -> str:
         """Everything in one line."""
+        if self.frames is None or self.speed is None:
+            return f"{self.done} frames, {self.fps:.1f} fps"
         eta = "--:--" if self.left is None else clock(self.left)
         return (
             f"{self.done}/{self.frames} frames ({100 * self.done // max(self.frames, 1)}%), "
@@ -78,7 +82,7 @@ class PlainProgress:
         self._pace: _Pace | None = None
         self._told = 0.0
 
-    def start(self, *, name: str, frames: int, seconds: Fraction) -> None:
+    def start(self, *, name: str, frames: int | None, seconds: Fraction | None) -> None:
         """Begin a file."""
         self._told = time.monotonic()
         self._pace = _Pace(name, frames, seconds, self._told)
@@ -117,7 +121,7 @@ class BarProgress:
         self._pace: _Pace | None = None
         self._drawn = 0.0
 
-    def start(self, *, name: str, frames: int, seconds: Fraction) -> None:
+    def start(self, *, name: str, frames: int | None, seconds: Fraction | None) -> None:
         """Begin a file."""
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[line]}"))
         self._pace = _Pace(name, frames, seconds, time.monotonic())
@@ -164,11 +168,12 @@ class JsonProgress:
         self._pace: _Pace | None = None
         self._told = 0.0
 
-    def start(self, *, name: str, frames: int, seconds: Fraction) -> None:
+    def start(self, *, name: str, frames: int | None, seconds: Fraction | None) -> None:
         """Begin a file."""
         self._told = time.monotonic()
         self._pace = _Pace(name, frames, seconds, self._told)
-        self._event({"event": "start", "output": name, "frames": frames, "seconds": float(seconds)})
+        length = None if seconds is None else float(seconds)
+        self._event({"event": "start", "output": name, "frames": frames, "seconds": length})
 
     def advance(self, frames: int) -> None:
         """Count, and tell about once a second."""
@@ -198,9 +203,10 @@ class JsonProgress:
             return
         self._told = time.monotonic()
         pace = self._pace
+        speed = None if pace.speed is None else round(pace.speed, 4)
         left = None if pace.left is None else round(pace.left, 1)
         numbers: dict[str, Json] = {"done": pace.done, "frames": pace.frames, "fps": round(pace.fps, 3)}
-        rest: dict[str, Json] = {"speed": round(pace.speed, 4), "eta": left}
+        rest: dict[str, Json] = {"speed": speed, "eta": left}
         self._event({"event": event, "output": pace.name, **numbers, **rest})
 
     def _event(self, data: dict[str, Json]) -> None:

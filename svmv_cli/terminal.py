@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from svmv_cli.errors import SvmvError
-from svmv_cli.media.info import MediaInfo
+from svmv_cli.media.info import MediaInfo, VideoInfo
 from svmv_cli.media.target import Target
 from svmv_cli.pipeline.batch import Outcome
 from svmv_cli.pipeline.inventory import Inventory
@@ -83,18 +83,22 @@ def print_plan(plan: Plan) -> None:
     for name, text in (
         ("input", f"{plan.source} ({_size(plan.source_size)})"),
         ("output", str(target.path)),
-        ("frames", f"{plan.frames_in} in, {plan.frames_out} out"),
+        ("frames", _frames(plan)),
         ("rate", f"{_rate(plan.source_rate)} in, {_rate(target.rate)} out"),
-        ("duration", f"{float(plan.duration):.3f} s"),
+        ("duration", "as long as the pipe" if plan.duration is None else f"{float(plan.duration):.3f} s"),
         ("picture", f"{target.width}x{target.height} {target.pix_fmt}, {target.codec} by {target.encoder}"),
         ("network", f"{plan.model} on {plan.device}, {plan.precision}"),
         *(("stream", line) for line in _stream_lines(target)),
         ("segments", str(plan.segments)),
-        ("disk", f"about {_size(plan.estimated_bytes)}"),
+        ("disk", "not known" if plan.estimated_bytes is None else f"about {_size(plan.estimated_bytes)}"),
         *(("note", note) for note in plan.notes),
     ):
         table.add_row(name, escape(text))
     stderr().print(table)
+
+
+def _frames(plan: Plan) -> str:
+    return "as many as come" if plan.frames_in is None else f"{plan.frames_in} in, {plan.frames_out} out"
 
 
 def print_report(report: Report) -> None:
@@ -138,7 +142,7 @@ def _cells(one: Outcome) -> tuple[str, str, str]:
     if one.report is not None:
         return one.report.status, str(one.report.frames_out), str(one.report.output)
     if one.plan is not None:
-        return "planned", str(one.plan.frames_out), str(one.plan.target.path)
+        return "planned", str(one.plan.frames_out or ""), str(one.plan.target.path)
     return "", "", ""
 
 
@@ -183,9 +187,8 @@ def print_media(plan: Plan, info: MediaInfo) -> None:
     video, target, rate = info.video, plan.target, plan.source_rate
     table = Table.grid(padding=(0, 2))
     table.add_row("file", escape(f"{info.path} ({info.format}, {_size(info.size)})"))
-    length = float((int(video.packet_times[-1]) - int(video.packet_times[0])) * video.time_base)
     table.add_row("picture", f"{video.codec} {video.width}x{video.height} {video.pix_fmt}")
-    table.add_row("time", f"{len(video.packet_times)} frames over {length:.3f} s, {_rate(rate)}")
+    table.add_row("time", f"{_span(video)}, {_rate(rate)}")
     if video.display_matrix:
         table.add_row("rotation", f"{video.rotation}°" if video.rotation else "mirrored")
     if info.chapters:
@@ -195,6 +198,13 @@ def print_media(plan: Plan, info: MediaInfo) -> None:
     for note in plan.notes:
         table.add_row("note", escape(note))
     _stdout().print(table)
+
+
+def _span(video: VideoInfo) -> str:
+    times = video.packet_times
+    if not len(times):
+        return "as many frames as come"
+    return f"{len(times)} frames over {float(int(times[-1] - times[0]) * video.time_base):.3f} s"
 
 
 def _stream_lines(target: Target) -> list[str]:

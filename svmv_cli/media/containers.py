@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from svmv_cli.errors import OutputError
+from svmv_cli.media.bare import BARE_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,23 @@ class ContainerChoice:
 
 # What a folder is searched for; a file that is named itself may be called anything.
 VIDEO_SUFFIXES = frozenset(
-    {".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut"}
+    {
+        ".3gp",
+        ".apng",
+        ".avi",
+        ".flv",
+        ".gif",
+        ".m2ts",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".mxf",
+        ".nut",
+    }
     | {".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"}
 )
 _ISO = (("movflags", "+faststart"),)
@@ -53,7 +70,10 @@ def container_for(path: Path) -> ContainerChoice:
     choice = CONTAINERS.get(path.suffix.lower())
     if choice is None:
         named = f"files ending in {path.suffix!r}" if path.suffix else "a file without an extension"
-        raise OutputError(f"cannot write {named}", hint=f"Use one of {', '.join(sorted(CONTAINERS))}.")
+        raise OutputError(
+            f"cannot write {named}",
+            hint=f"Use one of {', '.join(sorted({*CONTAINERS, *BARE_SUFFIXES}))}, or %06d.png for pictures.",
+        )
     return choice
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from svmv_cli.media.numbering import Numbering
+from svmv_cli.media.y4m_header import Y4mHeader
+
 Span = tuple[Fraction | None, Fraction | None]  # s, half-open; None is the beginning or the end
 
 
@@ -94,7 +97,9 @@ class VideoInfo:
 
     @property
     def start(self) -> Fraction:
-        """Time of the first picture, s."""
+        """Time of the first picture, s; of a pipe 0."""
+        if not len(self.packet_times):
+            return Fraction(0)
         return int(self.packet_times[0]) * self.time_base
 
 
@@ -126,3 +131,11 @@ class MediaInfo:
     chapters: int = 0
     others_end: Fraction | None = None  # s, where the last of the other streams ends; measured
     tags: tuple[tuple[str, str], ...] = ()
+    plays: int | None = None  # of an animation: how often it is shown, 0 is for ever; None: it is no animation
+    row: Numbering | None = None  # the pictures, when the source is a row of them
+    stream: Y4mHeader | None = None  # its header, when the source is a pipe: it can be read once, and has no end yet
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the source is one file, that can be opened and searched as often as needed."""
+        return self.row is None and self.stream is None

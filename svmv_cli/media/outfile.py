@@ -10,6 +10,7 @@ from pathlib import Path
 
 import av
 from av.container import OutputContainer
+from av.stream import Stream
 
 from svmv_cli.media.containers import container_for
 from svmv_cli.media.ebml import PADDING, write_display_size
@@ -49,7 +50,7 @@ class OutFile:
         self._out = av.open(part, "w", format=target.container, container_options=options)
         try:
             picture = add_picture(self._out)
-            self._others = Passthrough(self._out, info, decisions=target.streams, clock=target.clock, clip=target.clip)
+            self._others = self._join(target, info)
             self._others.dress(picture, info.video.index)
             if self._shaped:
                 picture.metadata["title"] = picture.metadata.get("title", "") + PADDING
@@ -59,6 +60,12 @@ class OutFile:
         except BaseException:
             self._close_out()
             raise
+
+    def _join(self, target: Target, info: MediaInfo) -> Passthrough | _Nothing:
+        """What else the source carries; rows of pictures and pipes carry nothing."""
+        if not info.is_file:
+            return _Nothing()
+        return Passthrough(self._out, info, decisions=target.streams, clock=target.clock, clip=target.clip)
 
     def pump(self, until: Fraction) -> None:
         """Mux what the other streams have up to `until`, s on the output's clock."""
@@ -77,6 +84,8 @@ class OutFile:
     @property
     def carried(self) -> Carried:
         """How the rest of the source fared; to be asked when the file is finished."""
+        if isinstance(self._others, _Nothing):
+            return Carried(0, ())
         pairs = {self._picture: 0, **self._others.pairs}
         return Carried(self._others.damaged, lost_tags(self._source, self._part, pairs=pairs))
 
@@ -89,3 +98,19 @@ class OutFile:
         # That it cannot be completed is no matter.
         with suppress(OSError, av.FFmpegError):
             self._out.close()
+
+
+class _Nothing:
+    """In place of a `Passthrough`, where there is only the picture."""
+
+    def dress(self, stream: Stream, index: int) -> None:
+        """Nothing to tell."""
+
+    def pump(self, until: Fraction) -> None:
+        """Nothing to mux."""
+
+    def finish(self) -> None:
+        """Nothing is left."""
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from typing import cast
 
 import av
 import numpy as np
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
+from svmv_cli.media.deep import scaled, whites_after, whites_before
 from svmv_cli.media.frame import Frame, PixelFormat, Plane
 from svmv_cli.media.info import ColorInfo
 
@@ -114,9 +116,26 @@ class Converter:
 
     def __call__(self, picture: av.VideoFrame) -> av.VideoFrame:
         """Convert one picture; its size stays."""
+        source, target = working_format(picture.format.name), working_format(self._format)
+        picture = self._with_whites(picture, source, whites_before(source, target))
+        return self._with_whites(self._reformat(picture, self._format), target, whites_after(source, target))
+
+    def _with_whites(
+        self, picture: av.VideoFrame, layout: PixelFormat, whites: tuple[tuple[int, int], ...]
+    ) -> av.VideoFrame:
+        """The picture with other whites, by way of planes; itself where nothing changes."""
+        if all(old == new for old, new in whites):
+            return picture
+        name = picture.format.name
+        planes = planes_of(self._reformat(picture, layout.name), layout)
+        raised = picture_of(Frame(Fraction(0), Fraction(0), layout, scaled(planes, layout, whites)))
+        raised.pts = picture.pts
+        return self._reformat(raised, name)
+
+    def _reformat(self, picture: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
         return self._reformatter.reformat(
             picture,
-            format=self._format,
+            format=pix_fmt,
             src_colorspace=matrix_of(self._source, picture.height),
             dst_colorspace=matrix_of(self._target, picture.height),
             interpolation=_SCALING,

@@ -34,6 +34,7 @@ class Measured:
     first: Fraction  # s, time of the first frame
     last: Fraction  # s, time of the last frame
     sound: tuple[Extent, ...]  # each sound track, in the file's order
+    merged: bool = False  # equal neighbours may be stored as one frame
 
 
 def measure(path: Path) -> Measured:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import av
 from av.container import OutputContainer
@@ -37,6 +37,35 @@ class WrittenInfo:
 Check = Callable[[Path, WrittenInfo], None]
 
 
+class OpenFile(Protocol):
+    """A part file while frames go in."""
+
+    @property
+    def carried(self) -> Carried:
+        """How the rest of the source fared; to be asked when the file is finished."""
+        ...
+
+    def write(self, frame: Frame) -> None:
+        """Append a frame; its time is later than that of the one before."""
+        ...
+
+    def finish(self) -> Fraction:
+        """Complete and close it, and tell how long the picture lasts, s."""
+        ...
+
+    def abandon(self) -> None:
+        """Close it as it is."""
+        ...
+
+
+class OpenPart(Protocol):
+    """Opens a part file for a target, once its first frame is there."""
+
+    def __call__(self, part: Path, target: Target, info: MediaInfo, *, first: Frame) -> OpenFile:
+        """The file, with nothing in it yet."""
+        ...
+
+
 class VideoWriter:
     """Encodes frames into `target.path`; a context manager that leaves nothing behind unless finished.
 
@@ -46,14 +75,18 @@ class VideoWriter:
         target: what to write.
         info: the source whose other streams are joined.
         overwrite: whether an existing file may be replaced.
+        open_file: opens the part file; None: one that holds other streams too.
     """
 
-    def __init__(self, target: Target, info: MediaInfo, *, overwrite: bool = False) -> None:
+    def __init__(
+        self, target: Target, info: MediaInfo, *, overwrite: bool = False, open_file: OpenPart | None = None
+    ) -> None:
         self._target = target
         self._info = info
         self._overwrite = overwrite
         self._part: Path | None = None
-        self._file: _OpenFile | JoinedFile | None = None
+        self._file: OpenFile | JoinedFile | None = None
+        self._open_file: OpenPart = open_file or VideoFile
         self.frames = 0
 
     def __enter__(self) -> Self:
@@ -83,8 +116,8 @@ class VideoWriter:
         if self._part is None:
             raise ValueError("a VideoWriter is written to inside its `with`, before finish()")
         with telling_writes(self._target.path):
-            if not isinstance(self._file, _OpenFile):
-                self._file = _OpenFile(self._part, self._target, self._info, first=frame)
+            if self._file is None or isinstance(self._file, JoinedFile):
+                self._file = self._open_file(self._part, self._target, self._info, first=frame)
             self._file.write(frame)
         self.frames += 1
 
@@ -140,8 +173,8 @@ class VideoWriter:
         _remove(part)
 
 
-class _OpenFile:
-    """The part file while frames go in. Its first frame settles the time base."""
+class VideoFile:
+    """A part file in a container that holds other streams too. Its first frame settles the time base."""
 
     def __init__(self, part: Path, target: Target, info: MediaInfo, *, first: Frame) -> None:
         pace = Pace.of(target, info, first=first.time, step=first.duration)
@@ -153,6 +186,7 @@ class _OpenFile:
         self._file = OutFile(part, target, info, add_picture=add_picture)
 
     def write(self, frame: Frame) -> None:
+        """Encode a frame, and mux what the other streams have up to its time."""
         self._track.write(frame)
         self._file.pump(frame.time)
 

@@ -8,8 +8,9 @@ from typing import Protocol, Self
 
 from svmv_cli.errors import ExitCode, OutputError, SvmvError
 from svmv_cli.media.info import ColorInfo, MediaInfo
+from svmv_cli.media.inputs import examine
+from svmv_cli.media.outputs import place_of
 from svmv_cli.media.pictures import working_format
-from svmv_cli.media.probe import probe
 from svmv_cli.pipeline.failures import explained
 from svmv_cli.pipeline.plan import Plan, check_request, make_plan
 from svmv_cli.pipeline.report import Progress, Report
@@ -147,7 +148,7 @@ def _attempt(
     try:
         with explained(debug=debug):
             check_request(request)
-            info = probe(request.source)
+            info = examine(request.source, input_rate=request.input_rate)
             plan = make_plan(request, info)
             _check_untaken(plan, taken)
             if workshop is None or progress is None:
@@ -166,7 +167,7 @@ def _check_untaken(plan: Plan, taken: set[Path]) -> None:
 
 
 def _run(plan: Plan, info: MediaInfo, *, workshop: Workshop, progress: Progress) -> Report:
-    progress.start(name=plan.target.path.name, frames=plan.frames_out, seconds=plan.duration)
+    progress.start(name=place_of(plan.target).name, frames=plan.frames_out, seconds=plan.duration)
     try:
         for note in plan.notes:
             progress.note(note)

@@ -51,17 +51,20 @@ def assess(plan: Plan, total: Tally, *, others: int) -> Damage:
     Raises:
         DamagedError: something is broken, and the plan is strict.
     """
-    expected = plan.frames_in + plan.missing
-    second = int(plan.frames_in * plan.target.clock.stretch / plan.duration)
-    damage = Damage(
-        packets=total.damaged,
-        others=others,
-        lost=max(0, expected - total.frames),
-        forgiven=max(_FORGIVEN, min(expected // _FORGIVEN_SHARE, second)),
-    )
+    lost, forgiven = _losses(plan, total)
+    damage = Damage(packets=total.damaged, others=others, lost=lost, forgiven=forgiven)
     if plan.strict and damage.notes:
         raise broken(plan, packets=total.damaged + others, lost=damage.lost)
     return damage
+
+
+def _losses(plan: Plan, total: Tally) -> tuple[int, int]:
+    """How many pictures are lost, and how many may be."""
+    if plan.frames_in is None or plan.duration is None:
+        return total.damaged, 0  # a fault in a pipe is its end, and how much more should have come nobody knows
+    expected = plan.frames_in + plan.missing
+    second = int(plan.frames_in * plan.target.clock.stretch / plan.duration)
+    return max(0, expected - total.frames), max(_FORGIVEN, min(expected // _FORGIVEN_SHARE, second))
 
 
 def nothing_decoded(plan: Plan) -> InputError:
@@ -71,7 +74,8 @@ def nothing_decoded(plan: Plan) -> InputError:
 
 def broken(plan: Plan, *, packets: int, lost: int) -> DamagedError:
     """The refusal of a damaged source, for a plan that is strict."""
+    promised = "" if plan.frames_in is None else f" of {plan.frames_in + plan.missing}"
     return DamagedError(
-        f"{plan.source} is damaged: {packets} broken packets, {lost} of {plan.frames_in + plan.missing} pictures lost",
+        f"{plan.source} is damaged: {packets} broken packets, {lost}{promised} pictures lost",
         hint="Without --strict, what can be made of it is kept.",
     )

@@ -27,16 +27,21 @@ class Extent:
     clip: Span  # s, half-open, as asked for
     rate: Fraction | None  # frames/s; None means a variable rate
     first: Fraction  # s, time of the first picture
-    last: Fraction  # s, time of the last picture
+    last: Fraction | None  # s, time of the last picture; None while a pipe has not ended
     tail: Fraction  # s, how long the last picture is shown
-    frames: int
+    frames: int | None  # None likewise
     missing: int  # frames that the header promises beyond those the file holds; 0 if the clip ends before
     holes: int  # places of the constant rate without a frame, between the first and the last
 
     @property
-    def end(self) -> Fraction:
-        """When the last picture ends, s."""
-        return self.last + self.tail
+    def end(self) -> Fraction | None:
+        """When the last picture ends, s; None while a pipe has not ended."""
+        return None if self.last is None else self.last + self.tail
+
+    @property
+    def length(self) -> Fraction | None:
+        """From the first picture to the end of the last, s; None likewise."""
+        return None if self.end is None else self.end - self.first
 
 
 def find_extent(request: Request, info: MediaInfo) -> Extent:
@@ -46,6 +51,8 @@ def find_extent(request: Request, info: MediaInfo) -> Extent:
         UsageError: there are none.
     """
     video = info.video
+    if info.stream is not None:
+        return _open_extent(request, 1 / info.video.time_base)
     ticks = [int(tick) for tick in video.packet_times]
     base = video.time_base
     start, stop = _resolve(request.start, info, "--start"), _resolve(request.end, info, "--end")
@@ -68,6 +75,18 @@ def find_extent(request: Request, info: MediaInfo) -> Extent:
     first, last = grid.nearest(first), grid.nearest(last)
     holes = round((last - first) * rate) + 1 - (high - low)
     return Extent((start, stop), rate, first, last, 1 / rate, high - low, missing, max(holes, 0))
+
+
+def _open_extent(request: Request, rate: Fraction) -> Extent:
+    """Of a pipe: it begins at 0 s, and how far it goes is seen when it ends."""
+    start, stop = (
+        None if moment is None else moment.seconds if moment.seconds is not None else (moment.frame or 0) / rate
+        for moment in (request.start, request.end)
+    )
+    first = math.ceil((start or 0) * rate) / rate
+    if stop is not None and first >= stop:
+        raise UsageError("no frame lies between --start and --end")
+    return Extent((start, stop), rate, first, None, 1 / rate, None, 0, 0)
 
 
 def earliest(info: MediaInfo) -> Fraction:

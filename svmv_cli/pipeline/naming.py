@@ -1,103 +1,55 @@
-"""What outputs are called, which paths are inputs, and which are refused. Opens no file."""
+"""What outputs are called, and which are refused. Opens no file."""
 
 import os
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from svmv_cli.errors import InputError, OutputError, UsageError
-from svmv_cli.media.containers import CONTAINERS, VIDEO_SUFFIXES
+from svmv_cli.errors import OutputError
+from svmv_cli.media.bare import BARE_SUFFIXES, PIPE, ROW_SUFFIXES, is_row
+from svmv_cli.media.containers import CONTAINERS
+from svmv_cli.media.numbering import parse_pattern
+from svmv_cli.media.y4m import refuse_terminal
 from svmv_cli.pipeline.request import Request
 
 FALLBACK_SUFFIX = ".mkv"  # holds any stream
-_OWN = re.compile(r"(?P<source>.+)_(?:slow\d+x|\d+x|\d+(?:\.\d+)?fps)$")
-_DIGITS = re.compile(r"(\d+)")
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """The files of one command."""
-
-    sources: tuple[Path, ...]
-    output: Path | None  # only ever with a single source
-
-
-def sort_out(paths: Sequence[Path], *, output: Path | None, output_dir: Path | None, overwrite: bool) -> Job:
-    """Tell inputs from the output.
-
-    With `-o` or `--output-dir` every positional path is an input. Otherwise, of exactly two paths that are no
-    folders, the second is the OUTPUT: a new name with a video extension, or an existing file when `overwrite`
-    says it may be replaced. One path, three or more, or a folder among them: all are inputs.
-
-    Raises:
-        UsageError: it cannot be told which is meant.
-        InputError: a folder has no video in it.
-    """
-    if output is None and output_dir is None and len(paths) == 2 and not any(p.is_dir() for p in paths):
-        source, output = paths
-        _check_second(source, output, overwrite=overwrite)
-        paths = [source]
-    sources = tuple(_expand(paths))
-    if output is not None and (len(paths) > 1 or paths[0].is_dir()):
-        raise UsageError("-o/--output names one file, but there are several inputs", hint="Use --output-dir.")
-    if len(set(sources)) < len(sources):
-        raise UsageError("an input is given twice")
-    return Job(sources, output)
-
-
-def _check_second(source: Path, second: Path, *, overwrite: bool) -> None:
-    # A path that is the input itself goes on and is refused by that name.
-    if second.exists() and not overwrite and not _same_file(source, second):
-        raise UsageError(
-            f"{second} exists already: output or second input?",
-            hint=f"To replace it, add -y or say -o {second} -y. To upsample both, give --output-dir.",
-        )
-    if not second.exists() and second.suffix.lower() not in VIDEO_SUFFIXES:
-        raise UsageError(
-            f"{second} is neither an input that exists nor the name of a video",
-            hint="Give the output an extension such as .mp4 or .mkv.",
-        )
-
-
-def _expand(paths: Iterable[Path]) -> Iterable[Path]:
-    for path in paths:
-        if not path.is_dir():
-            yield path
-            continue
-        found = videos_in(path)
-        if not found:
-            raise InputError(f"there is no video in the folder {path}")
-        yield from found
-
-
-def videos_in(folder: Path) -> list[Path]:
-    """The videos directly in a folder, in natural order, without those this program made from them."""
-    videos = [p for p in folder.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES and not p.name.startswith(".")]
-    stems = {p.stem for p in videos}
-    own = {p for p in videos if (m := _OWN.match(p.stem)) and m["source"] in stems}
-    return sorted((p for p in videos if p not in own and p.is_file()), key=_natural)
-
-
-def _natural(path: Path) -> list[tuple[int, int, str]]:
-    parts = _DIGITS.split(path.name.casefold())
-    return [(1, int(part), part) if part.isdecimal() else (0, 0, part) for part in parts]
+_DIGITS = 6  # of the numbers in a row of pictures, at least
+_PICTURES = ".png"  # of a row whose source is of a kind that is not written
 
 
 def output_path(request: Request, *, suffix: str | None = None) -> Path:
-    """Where the result goes: as asked, else `in_4x.mp4`, `in_60fps.mp4` or `in_slow4x.mp4` beside the input.
+    """Where the result goes.
+
+    As asked; a folder that is asked for a row of pictures means pictures in it. Else `in_4x.mp4`, `in_60fps.mp4` or
+    `in_slow4x.mp4` beside the input, a folder of pictures beside that of a row, and stdout for a pipe.
 
     Args:
         request: what was asked for.
         suffix: of the file, with its dot; None: the input's, where it is one that is written.
     """
-    if request.output is not None:
-        return request.output
+    asked = request.output
+    if asked is not None and is_row(request.source) and asked != PIPE and (asked.is_dir() or not asked.suffix):
+        return asked / _picture_name(request.source)
+    if asked is not None:
+        return asked
+    if request.source == PIPE:
+        return PIPE
+    if is_row(request.source):
+        folder = request.source.parent
+        beside = folder.parent if folder.name not in {"", ".."} else folder / ".."
+        name = f"{folder.resolve().name}_{_label(request)}"
+        return (request.output_dir or beside) / name / _picture_name(request.source)
     own = request.source.suffix.lower()
-    suffix = suffix or (own if own in CONTAINERS else FALLBACK_SUFFIX)
+    suffix = suffix or (own if own in CONTAINERS or own in BARE_SUFFIXES else FALLBACK_SUFFIX)
     folder = request.output_dir or request.source.parent
     return folder / f"{request.source.stem}_{_label(request)}{suffix}"
+
+
+def _picture_name(source: Path) -> str:
+    """The pattern of an output's pictures, named as the source's."""
+    names = parse_pattern(source)
+    after = names.after if names.suffix in ROW_SUFFIXES else names.after[: -len(names.suffix)] + _PICTURES
+    wider = f"%0{max(names.width, _DIGITS)}d"
+    return f"{names.before.replace('%', '%%')}{wider}{after.replace('%', '%%')}"
 
 
 def _label(request: Request) -> str:
@@ -116,21 +68,23 @@ def check_output(path: Path, *, source: Path, overwrite: bool, make_folder: bool
     """Refuse what must not be written to.
 
     Args:
-        path: of the output.
-        source: of the input.
-        overwrite: an existing file may be replaced.
+        path: of the output: a file, the pattern of a row of pictures, or `bare.PIPE`.
+        source: of the input, likewise.
+        overwrite: an existing file may be replaced, a folder that is not empty written into.
         make_folder: the folder will be made if it is not there.
 
     Raises:
+        UsageError: stdout is a terminal.
         OutputError: the path is the source itself (by any name or link), exists, or cannot be written.
     """
-    if _same_file(source, path):
-        raise OutputError(f"the output {path} is the input itself", hint="Give another name with -o, or leave it out.")
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder", hint="Name the file in it, or use --output-dir.")
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists already", hint="Replace it with -y, or give another name with -o.")
-    folder = path.parent
+    if path == PIPE:
+        refuse_terminal()
+        return
+    if is_row(path):
+        _check_row(path.parent, source=source, overwrite=overwrite)
+    else:
+        _check_file(path, source=source, overwrite=overwrite)
+    folder = path.parent.parent if is_row(path) else path.parent
     while make_folder and not folder.exists() and folder.parent != folder:
         folder = folder.parent
     if not folder.is_dir():
@@ -139,7 +93,54 @@ def check_output(path: Path, *, source: Path, overwrite: bool, make_folder: bool
         raise OutputError(f"the folder {folder} cannot be written to")
 
 
-def _same_file(a: Path, b: Path) -> bool:
+def _check_file(path: Path, *, source: Path, overwrite: bool) -> None:
+    if same_file(source, path):
+        raise OutputError(f"the output {path} is the input itself", hint="Give another name with -o, or leave it out.")
+    if path.is_dir():
+        raise OutputError(
+            f"{path} is a folder",
+            hint=f"Name the file in it, use --output-dir, or write pictures as {path / '%06d.png'}.",
+        )
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists already", hint="Replace it with -y, or give another name with -o.")
+
+
+def _check_row(folder: Path, *, source: Path, overwrite: bool) -> None:
+    if is_row(source) and same_file(source.parent, folder):
+        raise OutputError(f"the pictures in {folder} are the input itself", hint="Give another folder with -o.")
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file", hint="Name a folder for the pictures.")
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        raise OutputError(
+            f"the folder {folder} is not empty",
+            hint="Write pictures into it with -y, or name a new folder. For a video in it, use --output-dir.",
+        )
+
+
+def check_leftovers(path: Path, *, frames: int | None) -> None:
+    """Refuse to lay a row of pictures over a longer one, whose rest would follow it.
+
+    Args:
+        path: of the output; nothing is looked for unless it is the pattern of a row.
+        frames: how many pictures there will be; None when that is not known.
+
+    Raises:
+        OutputError: there are pictures of these names that would not be replaced.
+    """
+    if not is_row(path) or not path.parent.is_dir():
+        return
+    names = parse_pattern(path)
+    numbers = [number for each in path.parent.iterdir() if (number := names.number_of(each.name)) is not None]
+    beyond = [number for number in numbers if frames is None or not names.first <= number < names.first + frames]
+    if beyond:
+        raise OutputError(
+            f"{path.parent / names.name(min(beyond))} is there already and would follow the new pictures",
+            hint="Name another folder, or remove the old pictures.",
+        )
+
+
+def same_file(a: Path, b: Path) -> bool:
+    """Whether two paths lead to the same place, by whatever name or link."""
     try:
         return a.samefile(b)
     except OSError:

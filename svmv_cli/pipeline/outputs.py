@@ -10,6 +10,7 @@ from typing import Protocol
 from svmv_cli.media.fields import by_field
 from svmv_cli.media.frame import Frame
 from svmv_cli.media.info import MediaInfo
+from svmv_cli.media.outputs import Writer, open_writer
 from svmv_cli.media.segment import SegmentWriter
 from svmv_cli.media.track import Pace
 from svmv_cli.media.writer import Check, VideoWriter, WrittenInfo
@@ -87,11 +88,11 @@ def open_output(plan: Plan, info: MediaInfo, interpolator: Interpolator) -> Iter
     Raises:
         OutputError: it exists, cannot be written, or its work folder is not ours to use.
     """
-    plan.target.path.parent.mkdir(parents=True, exist_ok=True)
     if plan.segments == 1:
-        with VideoWriter(plan.target, info, overwrite=plan.overwrite) as writer:
+        with open_writer(plan.target, info, overwrite=plan.overwrite) as writer:
             yield _Whole(writer)
         return
+    plan.target.path.parent.mkdir(parents=True, exist_ok=True)
     identity = identity_of(plan.source, settings=_settings(plan), network=_network(interpolator))
     work = WorkFolder(plan.target.path, identity, resume=plan.resume)
     output = _Segmented(plan, info, work)
@@ -125,7 +126,7 @@ class _Whole:
     complete = False
     resumed = resumed_frames = 0
 
-    def __init__(self, writer: VideoWriter) -> None:
+    def __init__(self, writer: Writer) -> None:
         self.total = Tally()
         self._writer = writer
 
@@ -147,7 +148,7 @@ class _Segmented:
 
     def __init__(self, plan: Plan, info: MediaInfo, work: WorkFolder) -> None:
         video = by_field(info.video) if plan.deinterlace == "fields" else info.video
-        self.joints = joints(video, clip=plan.clip, grid=plan.grid, frames=plan.frames_in, segments=plan.segments)
+        self.joints = joints(video, clip=plan.clip, grid=plan.grid, frames=plan.frames_in or 0, segments=plan.segments)
         self.begin = work.marks[-1].resume if work.marks else None
         self.resumed = len(work.marks)
         self.resumed_frames = sum(len(mark.info.stamps) for mark in work.marks)
@@ -157,8 +158,8 @@ class _Segmented:
         self._plan = plan
         self._info = info
         self._work = work
-        first, step = plan.target.clock.to_output(plan.first), plan.duration / plan.frames_out
-        self._pace = Pace.of(plan.target, info, first=first, step=step)
+        first = plan.target.clock.to_output(plan.first)
+        self._pace = Pace.of(plan.target, info, first=first, step=plan.step)
         self._segment: SegmentWriter | None = None
         self._unmarked = Tally()  # of segments without a frame, and so without a file
 

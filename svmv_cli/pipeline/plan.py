@@ -6,20 +6,22 @@ from pathlib import Path
 from typing import Literal
 
 from svmv_cli.errors import DamagedError, InputError, OutputError
+from svmv_cli.media.bare import PIPE, bare_choice, is_row
 from svmv_cli.media.fields import Deinterlace
 from svmv_cli.media.info import MediaInfo, Span
-from svmv_cli.media.target import Target, choose_target
+from svmv_cli.media.outputs import choose_output
+from svmv_cli.media.target import Target
 from svmv_cli.pipeline import naming
 from svmv_cli.pipeline.carried import stream_notes
 from svmv_cli.pipeline.extent import Extent, earliest, find_extent
 from svmv_cli.pipeline.interlaced import as_read, deinterlace_for, interlaced_notes
+from svmv_cli.pipeline.pace import choose_timing
 from svmv_cli.pipeline.request import Request
 from svmv_cli.pipeline.room import check_room, estimate
 from svmv_cli.pipeline.segments import count_segments
 from svmv_cli.pipeline.shots import ShotSettings
 from svmv_cli.timeline import Clock, Grid, Phases
 
-_DEFAULT_FACTOR = 2
 _ENDLESS = 10_000  # frames for each picture: a leap in the timestamps, not a slow film
 
 
@@ -38,11 +40,11 @@ class Plan:
     target: Target
     shots: ShotSettings
     deinterlace: Deinterlace
-    frames_in: int
-    frames_out: int
-    duration: Fraction  # s, of the output's picture
+    frames_in: int | None  # None: the source is a pipe, whose end is not known
+    frames_out: int | None  # likewise
+    duration: Fraction | None  # s, of the output's picture; likewise
     missing: int  # frames that the header or the rate promises and a damaged file does not hold
-    estimated_bytes: int
+    estimated_bytes: int | None  # likewise
     model: str
     device: str
     precision: str
@@ -53,6 +55,15 @@ class Plan:
     overwrite: bool
     strict: bool
     notes: tuple[str, ...]  # for the user
+
+    @property
+    def step(self) -> Fraction:
+        """From one frame of the output to the next, s; the mean where the rate varies."""
+        if self.target.rate is not None:
+            return 1 / self.target.rate
+        if self.duration is None or not self.frames_out:
+            raise ValueError("a pipe has a constant rate")
+        return self.duration / self.frames_out
 
     @property
     def grid(self) -> Grid | None:
@@ -67,7 +78,7 @@ def check_request(request: Request) -> None:
         InputError: the input is not there.
         OutputError: the output is the input, exists, or lies where nothing can be written.
     """
-    if not request.source.exists():
+    if not (request.source == PIPE or is_row(request.source) or request.source.exists()):
         raise InputError(f"{request.source} does not exist", hint="Check the name.")
     _check_path(request, naming.output_path(request))
 
@@ -90,7 +101,7 @@ def make_plan(request: Request, info: MediaInfo, *, binding: bool = True) -> Pla
     how = deinterlace_for(request.deinterlace, info, binding=binding)
     request, info = as_read(request, info, how)
     extent = find_extent(request, info)
-    timing, stretch = _timing(request, extent)
+    timing = choose_timing(request, info, extent, bare_choice(naming.output_path(request)))
     torn = bool(extent.missing or info.video.torn)
     missing = max(extent.missing, extent.holes) if torn else 0
     if binding and torn and request.strict:
@@ -99,18 +110,10 @@ def make_plan(request: Request, info: MediaInfo, *, binding: bool = True) -> Pla
             f"{info.path} is damaged: it holds {held} of {held + missing} frames, {info.video.torn} packets are broken",
             hint="Without --strict, what can be made of it is kept.",
         )
-    clock = Clock(_origin(info, extent), Fraction(stretch))
-    rate = timing.rate / stretch if isinstance(timing, Grid) else None
-    target, notes = _choose_target(request, info, rate=rate, clock=clock, clip=extent.clip, binding=binding)
-    frames = _frames_out(timing, extent)
-    length = extent.end - extent.first
-    segments = count_segments(
-        frames_in=extent.frames,
-        frames_out=frames,
-        pixels=target.width * target.height,
-        length=length,
-        asked=request.segment,
-    )
+    clock = Clock(_origin(info, extent), Fraction(timing.stretch))
+    target, notes = _choose_target(request, info, rate=timing.rate, clock=clock, clip=extent.clip, binding=binding)
+    frames = _frames_out(timing.rule, extent)
+    segments = _segments(request, info, extent, target, frames=frames)
     plan = Plan(
         source=info.path,
         source_size=info.size,
@@ -119,13 +122,13 @@ def make_plan(request: Request, info: MediaInfo, *, binding: bool = True) -> Pla
         first=extent.first,
         tail=extent.tail,
         clip=extent.clip,
-        timing=timing,
+        timing=timing.rule,
         target=target,
         shots=request.shots,
         deinterlace=how,
         frames_in=extent.frames,
         frames_out=frames,
-        duration=length * stretch,
+        duration=None if extent.length is None else extent.length * timing.stretch,
         missing=missing,
         estimated_bytes=estimate(info, target, frames_in=extent.frames, frames_out=frames, segments=segments),
         model=request.model,
@@ -139,6 +142,7 @@ def make_plan(request: Request, info: MediaInfo, *, binding: bool = True) -> Pla
         strict=request.strict,
         notes=(
             *notes,
+            *timing.notes,
             *target.notes,
             *stream_notes(target.streams),
             *interlaced_notes(info, how),
@@ -147,6 +151,7 @@ def make_plan(request: Request, info: MediaInfo, *, binding: bool = True) -> Pla
     )
     if binding:
         check_room(target.path, plan.estimated_bytes)
+        naming.check_leftovers(target.path, frames=frames)
     return plan
 
 
@@ -157,19 +162,27 @@ def _origin(info: MediaInfo, extent: Extent) -> Fraction:
     return earliest(info) if start is None else min(start, extent.first)
 
 
-def _timing(request: Request, extent: Extent) -> tuple[Grid | Phases, int]:
-    """The rule that places frames, and by how much time is stretched."""
-    if request.fps is not None:
-        return Grid(extent.first, request.fps), 1
-    factor = request.slow or request.factor or _DEFAULT_FACTOR
-    stretch = request.slow or 1
-    return (Grid(extent.first, extent.rate * factor) if extent.rate else Phases(factor)), stretch
+def _segments(request: Request, info: MediaInfo, extent: Extent, target: Target, *, frames: int | None) -> int:
+    """In how many pieces the picture is made: only files can be taken up again in the middle, and joined."""
+    if extent.frames is None or extent.length is None or frames is None:
+        return 1
+    if not info.is_file or bare_choice(target.path) is not None:
+        return 1
+    return count_segments(
+        frames_in=extent.frames,
+        frames_out=frames,
+        pixels=target.width * target.height,
+        length=extent.length,
+        asked=request.segment,
+    )
 
 
-def _frames_out(timing: Grid | Phases, extent: Extent) -> int:
+def _frames_out(timing: Grid | Phases, extent: Extent) -> int | None:
+    length = extent.length
+    if extent.frames is None or extent.end is None or length is None:
+        return None
     if not isinstance(timing, Grid):
         return extent.frames * timing.factor
-    length = extent.end - extent.first
     if length * timing.rate > _ENDLESS * (extent.frames + 1000):
         raise InputError(
             f"the timestamps leap: {extent.frames} pictures would be spread over {float(length):.0f} s",
@@ -187,7 +200,7 @@ def _choose_target(
         if binding:
             _check_path(request, path)
         try:
-            return choose_target(
+            return choose_output(
                 info,
                 path=path,
                 codec=request.codec,
@@ -233,6 +246,8 @@ def _check_path(request: Request, path: Path) -> None:
 
 def _warnings(request: Request, info: MediaInfo, *, holes: int, variable: bool) -> tuple[str, ...]:
     found: list[str] = []
+    if info.row is not None and request.input_rate is None:
+        found.append(f"{info.video.rate_claimed} pictures per second are assumed: --input-fps sets another rate")
     if info.video.leading:
         found.append(f"the source begins in mid-scene: its first {info.video.leading} pictures cannot be decoded")
     if variable and request.shots.even:

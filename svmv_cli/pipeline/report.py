@@ -11,8 +11,8 @@ from svmv_cli.media.target import StreamDecision
 class Progress(Protocol):
     """Who watches a run. Called from the main thread only."""
 
-    def start(self, *, name: str, frames: int, seconds: Fraction) -> None:
-        """A file begins: its name, and how many frames and seconds of output it will make."""
+    def start(self, *, name: str, frames: int | None, seconds: Fraction | None) -> None:
+        """A file begins: its name, and how many frames and seconds of output it will make; None: not known."""
         ...
 
     def advance(self, frames: int) -> None:
@@ -35,7 +35,7 @@ class Progress(Protocol):
 class Silent:
     """Progress that nobody watches."""
 
-    def start(self, *, name: str, frames: int, seconds: Fraction) -> None:
+    def start(self, *, name: str, frames: int | None, seconds: Fraction | None) -> None:
         """Nothing."""
 
     def advance(self, frames: int) -> None:

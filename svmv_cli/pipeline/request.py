@@ -32,8 +32,9 @@ class Request:
         UsageError: the options contradict each other.
     """
 
-    source: Path
-    output: Path | None = None
+    source: Path  # a file, the pattern of a row of pictures, or `-`
+    input_rate: Fraction | None = None  # frames/s of a row of pictures
+    output: Path | None = None  # likewise
     output_dir: Path | None = None
     factor: int | None = None
     fps: Fraction | None = None

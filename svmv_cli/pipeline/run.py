@@ -7,9 +7,9 @@ from pathlib import Path
 from svmv_cli.errors import OutputError
 from svmv_cli.media.frame import Frame
 from svmv_cli.media.info import MediaInfo
+from svmv_cli.media.inputs import open_reader
+from svmv_cli.media.outputs import measure_output, place_of
 from svmv_cli.media.pictures import working_format
-from svmv_cli.media.reader import VideoReader
-from svmv_cli.media.verify import measure
 from svmv_cli.media.writer import WrittenInfo
 from svmv_cli.pipeline.carried import lost_tags_note
 from svmv_cli.pipeline.damage import assess, broken, nothing_decoded
@@ -91,7 +91,7 @@ def _make(plan: Plan, info: MediaInfo, interpolator: Interpolator, output: Outpu
         # A frame of a constant rate may have been stored a little before its place.
         start = begin.since - (1 / plan.source_rate if plan.source_rate else 0)
     with (
-        VideoReader(
+        open_reader(
             info,
             pix_fmt=working_format(plan.target.pix_fmt).name,
             start=start,
@@ -121,16 +121,20 @@ def _make(plan: Plan, info: MediaInfo, interpolator: Interpolator, output: Outpu
 def _verify(plan: Plan, total: Tally, part: Path, written: WrittenInfo) -> None:
     """Read the complete file back. One that is not what was planned does not get the output's name."""
     damage = assess(plan, total, others=written.damaged_others)
-    found = measure(part)
-    # With pictures lost, there may be as many fewer; how many came is known of the frames that were written.
-    frames, duration = (written.frames, written.duration) if damage.lost else (plan.frames_out, plan.duration)
+    found = measure_output(plan.target, part)
+    frames, duration = plan.frames_out, plan.duration
+    if damage.lost or frames is None or duration is None:
+        # With pictures lost, there may be as many fewer; how many came is known of the frames that were written.
+        frames, duration = written.frames, written.duration
     # A grid may reach over the end by less than a step; a TS does not say how long its last picture lasts.
-    step = 1 / plan.target.rate if plan.target.rate else plan.duration / plan.frames_out
+    step = plan.step
     if plan.target.container == "mpegts":
         step = max(step, plan.tail * plan.target.clock.stretch)
-    if found.frames == written.frames == frames and abs(found.duration - duration) <= step:
+    counted = found.frames <= written.frames if found.merged else found.frames == written.frames
+    if counted and written.frames == frames and abs(found.duration - duration) <= step:
         return
-    aside = plan.target.path.with_name(f"{plan.target.path.name}.unverified")
+    place = place_of(plan.target)
+    aside = place.with_name(f"{place.name}.unverified")
     part.replace(aside)
     raise OutputError(
         f"the output holds {found.frames} frames in {float(found.duration):.3f} s, "

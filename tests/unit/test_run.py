@@ -5,6 +5,7 @@ import pytest
 
 from svmv_cli.errors import DamagedError, DeviceError, OutputError, SvmvError
 from svmv_cli.media.probe import probe
+from svmv_cli.media.target import Target
 from svmv_cli.pipeline import run as running
 from svmv_cli.pipeline.batch import exit_code, run_all
 from svmv_cli.pipeline.failures import InternalError, explain
@@ -126,14 +127,14 @@ def test_an_old_output_survives_a_failed_run(clip: Path) -> None:
 
 
 def test_an_output_that_is_not_what_was_planned_is_set_aside(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = running.measure
+    real = running.measure_output
 
-    def short(path: Path) -> object:
+    def short(target: Target, path: Path) -> object:
         from dataclasses import replace
 
-        return replace(real(path), frames=7)
+        return replace(real(target, path), frames=7)
 
-    monkeypatch.setattr(running, "measure", short)
+    monkeypatch.setattr(running, "measure_output", short)
     with pytest.raises(OutputError, match="holds 7 frames"):
         run(clip)
     assert not clip.with_name("in_2x.mp4").exists()

@@ -1,0 +1,59 @@
+"""What FFmpeg does not tell of animated pictures: how often they play, and what a WebP holds. Decodes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+from svmv_cli.errors import OutputError
+from svmv_cli.media.verify import Measured
+
+_MILLISECOND = Fraction(1, 1000)  # s
+_HEAD = 1 << 16  # bytes; a GIF's count stands in front of its first picture
+_GIF_COUNT = b"\x21\xff\x0bNETSCAPE2.0\x03\x01"
+
+
+def plays_of(path: Path) -> int | None:
+    """How often a GIF or an APNG is shown; 0 is for ever, None: it is neither.
+
+    Args:
+        path: of the file, told by its content.
+    """
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if head.startswith(b"GIF8"):
+        _, found, behind = head.partition(_GIF_COUNT)
+        repeats = int.from_bytes(behind[:2], "little")
+        return (repeats + 1 if repeats else 0) if found else 1
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        control = head.find(b"acTL")
+        return int.from_bytes(head[control + 8 : control + 12], "big") if control > 0 else None
+    return None
+
+
+def measure_webp(path: Path) -> Measured:
+    """Count the pictures of an animated WebP, and their time; equal neighbours are stored as one.
+
+    Raises:
+        OutputError: it is none, or is not whole.
+    """
+    durations = [int.from_bytes(body[12:15], "little") for name, body in _chunks(path) if name == b"ANMF"]
+    if not durations:
+        raise OutputError(f"{path} is no animation that can be read back")
+    whole, last = sum(durations) * _MILLISECOND, durations[-1] * _MILLISECOND
+    return Measured(len(durations), whole, first=Fraction(0), last=whole - last, sound=(), merged=True)
+
+
+def _chunks(path: Path) -> Iterator[tuple[bytes, bytes]]:
+    """Names of a RIFF file's chunks, and how each begins."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(12)
+        while len(head := file.read(8)) == 8:
+            length = int.from_bytes(head[4:], "little")
+            behind = file.tell() + length + length % 2
+            if behind > size:
+                raise OutputError(f"{path} is cut short")
+            yield head[:4], file.read(min(length, 16))
+            file.seek(behind)
