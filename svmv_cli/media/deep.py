@@ -7,6 +7,7 @@ came back from 16-bit RGB as 943 instead of 940. Opaque alpha of 8 bits likewise
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 
@@ -52,10 +53,10 @@ def _is_deep_rgb(layout: PixelFormat) -> bool:
 
 def _shifted(source: PixelFormat, target: PixelFormat) -> int:
     """White of a shallower format as swscale widens it."""
-    return (2**source.depth - 1) << target.depth - source.depth
+    return ((1 << source.depth) - 1) << target.depth - source.depth
 
 
 def _times(plane: Plane, above: int, below: int, top: int) -> Plane:
     # 65 535² and half a divisor still fit into 32 bits.
     wide = (plane.astype(np.uint32) * np.uint32(above) + np.uint32(below // 2)) // np.uint32(below)
-    return np.minimum(wide, top).astype(np.uint16)
+    return cast(Plane, np.minimum(wide, top).astype(np.uint16))

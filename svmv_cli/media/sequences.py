@@ -17,7 +17,7 @@ from svmv_cli.errors import InputError, UnsupportedError
 from svmv_cli.media.fields import Deinterlace
 from svmv_cli.media.frame import Frame, PixelFormat, Plane
 from svmv_cli.media.framewise import between, whole
-from svmv_cli.media.info import ColorInfo, MediaInfo, VideoInfo
+from svmv_cli.media.info import ColorInfo, FieldInfo, MediaInfo, VideoInfo
 from svmv_cli.media.numbering import Numbering
 from svmv_cli.media.pictures import Converter, color_after, planes_of, working_format
 from svmv_cli.media.stills import StillDecoder, read_header
@@ -68,6 +68,7 @@ def probe_row(row: Numbering, *, path: Path, rate: Fraction) -> MediaInfo:
         color=typical.color,
         sample_aspect_ratio=Fraction(1),
         rotation=samples[0].rotation,
+        fields=FieldInfo(),
         rate_claimed=rate,
         frames_claimed=row.count,
         duration_claimed=row.count / rate,
