@@ -9,6 +9,7 @@ from pathlib import Path
 from svmv_cli.errors import UnsupportedError, UsageError
 from svmv_cli.media.bare import BareChoice
 from svmv_cli.media.decision import StreamDecision
+from svmv_cli.media.finishing import lies_on_its_side
 from svmv_cli.media.frame import PixelFormat
 from svmv_cli.media.info import ColorInfo, MediaInfo, Span
 from svmv_cli.media.losses import sample_losses
@@ -72,7 +73,7 @@ def choose_bare_target(
         width=info.video.width,
         height=info.video.height,
         sample_aspect_ratio=info.video.sample_aspect_ratio,
-        rotation=info.video.rotation if can_turn(kept) else 0,
+        display_matrix=info.video.display_matrix if _can_turn(info, kept) else (),
         color=color,
         rate=rate,
         options=choice.options + _quality(choice, quality),
@@ -88,9 +89,9 @@ def choose_bare_target(
     )
 
 
-def can_turn(layout: PixelFormat) -> bool:
-    """Whether pictures can be turned by 90 degrees without moving chroma to other places."""
-    return layout.shift_x == layout.shift_y
+def _can_turn(info: MediaInfo, layout: PixelFormat) -> bool:
+    """Whether pictures can be shown upright in the same format: chroma that is halved one way would be so the other."""
+    return layout.shift_x == layout.shift_y or not lies_on_its_side(info.video.display_matrix)
 
 
 def _format(choice: BareChoice, source: PixelFormat, *, asked: str | None) -> str:
@@ -143,6 +144,6 @@ def _losses(
         losses.append(
             f"the pixel shape {info.video.sample_aspect_ratio} is lost: pictures are stored as they are coded"
         )
-    if info.video.rotation % 360 and not can_turn(kept):
+    if not _can_turn(info, kept):
         losses.append(f"the rotation of {info.video.rotation} degrees is lost")
     return tuple(losses)

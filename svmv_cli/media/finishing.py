@@ -20,23 +20,31 @@ _UNSPECIFIED = 2
 _JFIF_MATRIX = 5  # BT.601
 
 
-def upright(frame: Frame, rotation: int) -> Frame:
-    """The frame as it is to be seen.
+def upright(frame: Frame, matrix: tuple[int, ...]) -> Frame:
+    """The frame as it is to be seen: turned and mirrored as a display matrix asks.
 
     Args:
-        frame: as coded; its chroma is subsampled alike in both directions, or not at all.
-        rotation: degrees counter-clockwise, a multiple of 90.
+        frame: as coded.
+        matrix: FFmpeg's nine numbers, or none; turns by other angles than 90 degrees are brought to the nearest.
     """
-    turns = rotation // 90 % 4
-    if not turns:
+    if not matrix:
         return frame
-    planes = tuple(cast(Plane, np.ascontiguousarray(np.rot90(plane, turns))) for plane in frame.planes)
-    return replace(frame, planes=planes)
+    # (x, y) is shown at (a·x + c·y, b·x + d·y).
+    a, b, c, d = matrix[0], matrix[1], matrix[3], matrix[4]
+    across, down = (c, b) if lies_on_its_side(matrix) else (a, d)
+    turned = (plane.T if lies_on_its_side(matrix) else plane for plane in frame.planes)
+    mirrored = (plane[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1] for plane in turned)
+    return replace(frame, planes=tuple(cast(Plane, np.ascontiguousarray(plane)) for plane in mirrored))
+
+
+def lies_on_its_side(matrix: tuple[int, ...]) -> bool:
+    """Whether rows are shown as columns."""
+    return bool(matrix) and abs(matrix[1]) + abs(matrix[3]) > abs(matrix[0]) + abs(matrix[4])
 
 
 def upright_size(target: Target) -> tuple[int, int]:
     """Width and height of a target's pictures once they are turned, px."""
-    turned = target.rotation // 90 % 2
+    turned = lies_on_its_side(target.display_matrix)
     return (target.height, target.width) if turned else (target.width, target.height)
 
 
@@ -57,7 +65,7 @@ class Finisher:
     """
 
     def __init__(self, target: Target, *, pix_fmt: str, color: ColorInfo) -> None:
-        self._rotation = target.rotation
+        self._matrix = target.display_matrix
         self._format = pix_fmt
         self._color = color
         self._converter = Converter(source=target.color, target=color, pixel_format=pix_fmt)
@@ -65,7 +73,7 @@ class Finisher:
 
     def __call__(self, frame: Frame, *, pts: int, time_base: Fraction) -> av.VideoFrame:
         """One picture, with its time in ticks of `time_base`, s."""
-        picture = picture_of(upright(frame, self._rotation))
+        picture = picture_of(upright(frame, self._matrix))
         if self._recolor or picture.format.name != self._format:
             picture = self._converter(picture)
         told = self._color.transfer in _TELLING

@@ -21,6 +21,7 @@ from svmv_cli.media.info import ColorInfo, FieldInfo, MediaInfo, VideoInfo
 from svmv_cli.media.numbering import Numbering
 from svmv_cli.media.pictures import Converter, color_after, planes_of, working_format
 from svmv_cli.media.stills import StillDecoder, read_header
+from svmv_cli.media.tags import display_matrix_of
 
 DEFAULT_RATE = Fraction(24)  # frames/s; pictures have no times of their own
 _CENTER = 2  # AVChromaLocation: where JPEG has its chroma
@@ -68,6 +69,7 @@ def probe_row(row: Numbering, *, path: Path, rate: Fraction) -> MediaInfo:
         color=typical.color,
         sample_aspect_ratio=Fraction(1),
         rotation=samples[0].rotation,
+        display_matrix=samples[0].display_matrix,
         fields=FieldInfo(),
         rate_claimed=rate,
         frames_claimed=row.count,
@@ -179,6 +181,7 @@ class _Sample:
     format: PixelFormat
     color: ColorInfo
     rotation: int  # degrees counter-clockwise
+    display_matrix: tuple[int, ...]
 
     @classmethod
     def of(cls, picture: av.VideoFrame, path: Path) -> _Sample:
@@ -186,7 +189,7 @@ class _Sample:
             layout = working_format(picture.format.name)
         except ValueError as error:
             raise UnsupportedError(f"{path}: pictures in {picture.format.name} are beyond this build") from error
-        return cls(layout, _color_of(picture), picture.rotation)
+        return cls(layout, _color_of(picture), picture.rotation, display_matrix_of(picture))
 
 
 def _shared_format(formats: Sequence[PixelFormat]) -> PixelFormat:

@@ -162,7 +162,7 @@ class Y4mFile:
         made_of_rgb = working_format(info.video.pix_fmt).kind == "gbr" and self._format.kind == "yuv"
         convert = made_of_rgb and matrix_of(target.color, target.height) != assumed
         self._converter = Converter(source=target.color, target=color, pixel_format=target.pix_fmt) if convert else None
-        self._rotation = target.rotation
+        self._matrix = target.display_matrix
         width, height = upright_size(target)
         turned = width != target.width
         header = Y4mHeader(
@@ -178,7 +178,7 @@ class Y4mFile:
 
     def write(self, frame: Frame) -> None:
         """Append a frame; it is in the target's format."""
-        frame = upright(frame, self._rotation)
+        frame = upright(frame, self._matrix)
         planes = frame.planes
         if self._converter is not None:
             planes = planes_of(self._converter(picture_of(frame)), self._format)
