@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from enum import StrEnum
 from functools import wraps
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 import typer
 
 from svmv_cli import lab, lab_train
+from svmv_cli.choices import Cuts, Deinterlace, Encoder, Precision, SlowAudio, Watch
 from svmv_cli.errors import ExitCode, SvmvError
 
 if TYPE_CHECKING:
@@ -27,57 +27,6 @@ app = typer.Typer(
 DEFAULT_MODEL = "base"
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class SlowAudio(StrEnum):
-    """What becomes of sound in slow motion."""
-
-    stretch = "stretch"
-    drop = "drop"
-
-
-class Encoder(StrEnum):
-    """Where pictures are encoded."""
-
-    auto = "auto"
-    cpu = "cpu"
-    nvenc = "nvenc"
-
-
-class Precision(StrEnum):
-    """The network's arithmetic."""
-
-    auto = "auto"
-    fp32 = "fp32"
-    fp16 = "fp16"
-    bf16 = "bf16"
-
-
-class Watch(StrEnum):
-    """How progress is shown."""
-
-    auto = "auto"
-    bar = "bar"
-    plain = "plain"
-    json = "json"
-    none = "none"
-
-
-class Cuts(StrEnum):
-    """Whether scene cuts are looked for."""
-
-    auto = "auto"
-    off = "off"
-
-
-class Deinterlace(StrEnum):
-    """What becomes of interlaced pictures."""
-
-    auto = "auto"
-    frames = "frames"
-    fields = "fields"
-    off = "off"
-    refuse = "refuse"
 
 
 def main() -> None:
