@@ -41,7 +41,10 @@ def hdr_of(picture: av.VideoFrame) -> HdrInfo:
 def side_data_of(picture: av.VideoFrame) -> list[SideData]:
     """What a picture carries beside its samples."""
     # PyAV's types call it a dictionary of one kind; it is a sequence of all of them.
-    return list(cast("Iterable[SideData]", picture.side_data))
+    try:
+        return list(cast("Iterable[SideData]", picture.side_data))
+    except ValueError:
+        return []  # PyAV 18 shows nothing of a picture that carries a kind it has no name for, such as EXIF
 
 
 def hdr_options(hdr: HdrInfo, *, encoder: str) -> tuple[tuple[str, str], ...]:

@@ -61,7 +61,16 @@ def display_matrix_of(picture: av.VideoFrame) -> tuple[int, ...]:
     """How players are to turn and mirror a picture, in FFmpeg's nine numbers; none if it is shown as it is stored."""
     found = (bytes(data) for data in side_data_of(picture) if data.type is Type.DISPLAYMATRIX)
     matrix = next((_MATRIX.unpack(data) for data in found if len(data) == _MATRIX.size), ())
+    if not matrix and picture.rotation:
+        matrix = _turned(picture.rotation)  # hidden among side data PyAV does not show
     return () if matrix == _AS_STORED else matrix
+
+
+def _turned(degrees: int) -> tuple[int, ...]:
+    """The matrix of a turn counter-clockwise by a multiple of 90 degrees."""
+    cosine, sine = ((1, 0), (0, 1), (-1, 0), (0, -1))[degrees // 90 % 4]
+    one = 1 << 16
+    return (cosine * one, -sine * one, 0, sine * one, cosine * one, 0, 0, 0, 1 << 30)
 
 
 def siting_options(location: int) -> tuple[tuple[str, str], ...]:

@@ -65,6 +65,22 @@ def test_jpegs_have_the_full_range_and_centred_chroma(tmp_path: Path) -> None:
     assert [number_of(frame.planes[0]) for frame in frames_of(info)] == [8, 9, 10, 11]
 
 
+@pytest.mark.parametrize(("orientation", "degrees"), [(1, 0), (6, -90), (8, 90), (3, 180)])
+def test_photographs_are_turned_as_the_camera_says(tmp_path: Path, orientation: int, degrees: int) -> None:
+    folder = make_row(tmp_path / "f", name="{}.jpg", pix_fmt="yuvj444p", numbers=range(2))
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0" + bytes([orientation, 0, 0, 0, 0, 0, 0, 0])
+    for path in folder.iterdir():
+        data = path.read_bytes()
+        path.write_bytes(data[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + data[2:])
+    info = examine(folder / "%d.jpg")
+    assert info.video.rotation % 360 == degrees % 360
+    assert number_of(frames_of(info)[1].planes[0]) == 1
+    target = target_for(info, tmp_path / "out" / "%d.png")
+    write_row(target, info, count=2)
+    planes = decode_row(tmp_path / "out")[1]
+    assert same(planes, [np.rot90(p, degrees // 90) for p in draw(1, size=(96, 64), pix_fmt="gbrp")])
+
+
 def test_a_part_of_a_row(tmp_path: Path) -> None:
     info = examine(make_row(tmp_path / "f") / "%05d.png", input_rate=Fraction(10))
     part = frames_of(info, start=Fraction(1, 4), stop=Fraction(6, 10))
