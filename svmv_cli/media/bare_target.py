@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 
@@ -85,7 +84,7 @@ def choose_bare_target(
             StreamDecision(other.index, other.kind, other.codec, "drop", None, f"{choice.noun} holds pictures only")
             for other in info.others
         ),
-        notes=_left_out(info, choice) + _losses(info, color, choice, source=source, kept=kept),
+        notes=_losses(info, color, choice, source=source, kept=kept),
     )
 
 
@@ -119,19 +118,12 @@ def _quality(choice: BareChoice, asked: int | None) -> tuple[tuple[str, str], ..
     return (("flags", "+qscale"), ("global_quality", str(quality * _LAMBDA)))
 
 
-def _left_out(info: MediaInfo, choice: BareChoice) -> tuple[str, ...]:
-    """Everything but the picture, in one sentence."""
-    kinds = Counter("sound" if other.kind == "audio" else other.kind for other in info.others)
-    parts = [f"{count} {kind} stream{'s' * (count > 1)}" for kind, count in kinds.items()]
-    if info.chapters:
-        parts.append(f"{info.chapters} chapters")
-    return (f"{choice.noun} holds pictures only; left out: {', '.join(parts)}",) if parts else ()
-
-
 def _losses(
     info: MediaInfo, color: ColorInfo, choice: BareChoice, *, source: PixelFormat, kept: PixelFormat
 ) -> tuple[str, ...]:
     losses = list(sample_losses(source, kept, codec=choice.codec))
+    if info.chapters:
+        losses.append(f"{info.chapters} chapters are lost: {choice.noun} has no place for them")
     height = info.video.height
     if choice.codec == "gif":
         losses.append("a GIF shows 256 colours")

@@ -145,7 +145,7 @@ def test_json_and_pictures_do_not_share_stdout(svmv: Call, clip: Path) -> None:
 
 def test_sound_that_is_left_out_is_named_before_the_work(svmv: Call, clip: Path, tmp_path: Path) -> None:
     result = svmv("upsample", clip, tmp_path / "a.gif", "--dry-run")
-    assert "a GIF holds pictures only; left out: 1 sound stream" in result.stderr
+    assert "not kept: audio 1, aac (a GIF holds pictures only)" in result.stderr
     assert not (tmp_path / "a.gif").exists()
 
 
