@@ -24,6 +24,7 @@ _STALE = frozenset(
         "number_of_frames",
         "number_of_bytes",
         "vendor_id",
+        "alpha_mode",  # the muxer knows better whether there is transparency
     }
 )
 _UNSEEN = frozenset({"handler_name", "creation_time"})  # of a stream: nobody misses them

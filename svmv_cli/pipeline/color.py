@@ -24,7 +24,7 @@ _WEIGHTS = {
     9: (0.2627, 0.0593),
     10: (0.2627, 0.0593),
 }
-_INVISIBLE = 1e-3  # of alpha: a quarter of the smallest step of eight bits
+_FAINT = 0.004  # square of the alpha, 6 %, at which the colour seen and the one given count alike
 _LEFT, _CENTER, _TOP_LEFT, _TOP = 1, 2, 3, 4  # AVChromaLocation
 
 
@@ -143,10 +143,14 @@ def premultiplied(picture: Tensor) -> Tensor:
 
 
 def straight(picture: Tensor) -> Tensor:
-    """The inverse of `premultiplied`; where next to nothing is seen, the colour that was given."""
+    """The inverse of `premultiplied`.
+
+    The fainter a place, the more its colour is the one that was given: what is seen there, divided by next to nothing,
+    would be noise, and chroma of half the size carries that into the rim.
+    """
     seen, alpha, given = picture[:, :3], picture[:, 3:4], picture[:, 4:]
     share = alpha.clamp(min=0)
-    return torch.cat([(seen + _INVISIBLE * given) / (share + _INVISIBLE), alpha], dim=1)
+    return torch.cat([(seen * share + _FAINT * given) / (share.square() + _FAINT), alpha], dim=1)
 
 
 def _twice(x: Tensor, cosited: bool) -> Tensor:

@@ -96,10 +96,9 @@ def test_alpha_is_interpolated_and_comes_back(tmp_path: Path, case: str) -> None
         inside = alpha > 0.9
         colour = np.median(picture[:3, inside], axis=1)
         assert np.abs(colour - [1, 0.5, 0]).max() < 0.08
-        # What is seen: no green at the rim beyond what chroma of half the size mixes in the source itself.
-        seen = picture[:3] * alpha
-        rim = np.clip(seen[1] - 0.5 * alpha - 0.02, 0, None).max()
-        assert rim < (0.35 if "420" in kept[1] else 0.12), j
+        # What is seen is orange up to the rim, though chroma of half the size mixes in what nobody sees.
+        stain = np.abs((picture[:3] - np.array([1, 0.5, 0])[:, None, None]) * alpha).max()
+        assert stain < 0.15, j
 
 
 def test_alpha_is_premultiplied_for_the_network_and_taken_back() -> None:
