@@ -14,6 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
+import numpy as np
+import numpy.typing as npt
 from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 
@@ -34,14 +36,14 @@ _FORMAT = "matroska"
 class SegmentInfo:
     """What a segment's file holds."""
 
-    stamps: tuple[int, ...]  # ticks of the pace, presentation times of its packets in decoding order
+    stamps: npt.NDArray[np.int64]  # ticks of the pace, presentation times of its packets in decoding order
     end: int  # ticks, where its last frame ends
     header: str  # digest of the decoder's settings; segments that are joined have the same
 
     @property
     def delay(self) -> int:
         """Ticks by which decoding must run ahead of presentation."""
-        return max(shown - stamp for shown, stamp in zip(sorted(self.stamps), self.stamps, strict=True))
+        return int((np.sort(self.stamps) - self.stamps).max())
 
 
 class SegmentWriter:
@@ -88,7 +90,9 @@ class SegmentWriter:
             self._stamps += self._track.flush()
             self._out.close()
             self._out = None
-        return SegmentInfo(tuple(self._stamps), self._track.end, _read_back(self._path, packets=len(self._stamps)))
+        return SegmentInfo(
+            np.array(self._stamps, np.int64), self._track.end, _read_back(self._path, packets=len(self._stamps))
+        )
 
     def abandon(self) -> None:
         """Close the file as it is; harmless after `finish`."""
@@ -133,7 +137,7 @@ class JoinedFile:
         Raises:
             OutputError: a segment is not what it was when it was finished.
         """
-        starts = [min(segment.info.stamps) for segment in self._segments]
+        starts = [int(segment.info.stamps.min()) for segment in self._segments]
         for segment, until in zip(self._segments, [*starts[1:], self._segments[-1].info.end], strict=True):
             self._copy(segment, until=until)
         return sum(len(segment.info.stamps) for segment in self._segments)
@@ -142,7 +146,7 @@ class JoinedFile:
         """Complete and close the file, and tell how long the picture lasts, s."""
         self._file.finish()
         first, last = self._segments[0].info, self._segments[-1].info
-        return (last.end - min(first.stamps)) * self._pace.time_base
+        return (last.end - int(first.stamps.min())) * self._pace.time_base
 
     @property
     def carried(self) -> Carried:
@@ -155,11 +159,12 @@ class JoinedFile:
 
     def _copy(self, segment: Segment, *, until: int) -> None:
         """Copy a segment; `until` is when the next one begins, ticks."""
-        shown = sorted(segment.info.stamps)
+        stamps: list[int] = segment.info.stamps.tolist()
+        shown = sorted(stamps)
         durations = {a: b - a for a, b in pairwise([*shown, until])}
         count = 0
         with open_source(segment.path) as source:
-            for packet, stamp, due in zip(_packets(source), segment.info.stamps, shown, strict=False):
+            for packet, stamp, due in zip(_packets(source), stamps, shown, strict=False):
                 packet.time_base = self._pace.time_base
                 packet.pts, packet.dts, packet.duration = stamp, due - self._delay, durations[stamp]
                 packet.stream = self._picture

@@ -7,12 +7,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 R = TypeVar("R")
 
 
 def to_json(value: object) -> Json:
-    """Plain data for `json.dumps`: records become objects, tuples arrays, fractions and paths strings.
+    """Plain data for `json.dumps`: records become objects, tuples and the like arrays, fractions and paths strings.
 
     Raises:
         TypeError: the value holds something that has no place in JSON.
@@ -21,6 +23,8 @@ def to_json(value: object) -> Json:
         return value
     if isinstance(value, Fraction | Path):
         return str(value)
+    if isinstance(value, np.ndarray):
+        return to_json(value.tolist())
     if isinstance(value, tuple | list):
         return [to_json(item) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
@@ -46,8 +50,10 @@ def _read(kind: Any, data: Any) -> Any:
         return _expect(data in inner, kind, data)
     if origin is tuple:
         return _read_tuple(kind, inner, data)
+    if origin is np.ndarray:  # of whole numbers
+        return np.array(_read_list(int, data), np.int64)
     if origin is list:
-        return [_read(inner[0], item) for item in _expect(isinstance(data, list), kind, data)]
+        return _read_list(inner[0], data)
     if is_dataclass(kind):
         return _read_record(kind, data)
     if kind in (Fraction, Path):
@@ -66,6 +72,10 @@ def _read_union(inner: tuple[Any, ...], data: Any) -> Any:
         except ValueError:
             continue
     raise ValueError(f"{data!r} fits none of {inner}")
+
+
+def _read_list(kind: Any, data: Any) -> list[Any]:
+    return [_read(kind, item) for item in _expect(isinstance(data, list), list, data)]
 
 
 def _read_tuple(kind: Any, inner: tuple[Any, ...], data: Any) -> tuple[Any, ...]:
