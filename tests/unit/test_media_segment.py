@@ -23,6 +23,7 @@ from svmv_cli.media.verify import measure
 from svmv_cli.media.writer import VideoWriter
 from svmv_cli.timeline import Clock
 from tests.media import draw, make_clip, number_of, read_numbers, read_planes, read_times
+from tests.unit.test_picture_hdr import HDR10, PARAMS
 
 RATE = Fraction(48000, 1001)
 JOINTS = (0, 17, 18, 31, 40)
@@ -144,6 +145,23 @@ def test_shape_colours_and_turn_survive_the_joining(tmp_path: Path, suffix: str,
     before, after = probe(whole).video, probe(joined).video
     assert (after.sample_aspect_ratio, after.rotation, after.color) == (Fraction(32, 27), 90, before.color)
     assert after.color.transfer == 16
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [(".mp4", "hevc"), (".mkv", "hevc"), (".mp4", "av1"), (".mkv", "h264")])
+def test_mastering_data_and_siting_survive_the_joining(tmp_path: Path, suffix: str, codec: str) -> None:
+    film = tmp_path / "in.mp4"
+    options = {"preset": "ultrafast", "chroma_sample_location": "topleft"}
+    options["x265-params"] = f"log-level=none:pools=1:{PARAMS}"
+    make_clip(film, frames=2, codec="libx265", pix_fmt="yuv420p10le", color=HDR10, options=options)
+    info = probe(film)
+    path = tmp_path / f"whole{suffix}"
+    preset = "13" if codec == "av1" else "ultrafast"
+    target = choose_target(info, path=path, clock=Clock(Fraction(0)), rate=RATE, codec=codec, preset=preset)
+    whole, joined = both(target, info, frames_at([i / RATE for i in range(13)], target), joints=(0, 5, 12))
+    before, after = probe(whole).video, probe(joined).video
+    assert (after.hdr, after.color) == (before.hdr, before.color)
+    assert after.color == HDR10
+    assert after.hdr.light == info.video.hdr.light
 
 
 def test_transparency_survives_the_joining(tmp_path: Path) -> None:
