@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from svmv_cli.errors import SvmvError
-from svmv_cli.media.info import MediaInfo, VideoInfo
+from svmv_cli.media.info import SITINGS, MediaInfo, VideoInfo
 from svmv_cli.media.target import Target
 from svmv_cli.pipeline.batch import Outcome
 from svmv_cli.pipeline.inventory import Inventory
@@ -187,7 +187,9 @@ def print_media(plan: Plan, info: MediaInfo) -> None:
     video, target, rate = info.video, plan.target, plan.source_rate
     table = Table.grid(padding=(0, 2))
     table.add_row("file", escape(f"{info.path} ({info.format}, {_size(info.size)})"))
-    table.add_row("picture", f"{video.codec} {video.width}x{video.height} {video.pix_fmt}")
+    woven = ", interlaced" if video.fields.interlaced else ""
+    table.add_row("picture", f"{video.codec} {video.width}x{video.height} {video.pix_fmt}{woven}")
+    table.add_row("colour", _color(video))
     table.add_row("time", f"{_span(video)}, {_rate(rate)}")
     if video.display_matrix:
         table.add_row("rotation", f"{video.rotation}°" if video.rotation else "mirrored")
@@ -198,6 +200,25 @@ def print_media(plan: Plan, info: MediaInfo) -> None:
     for note in plan.notes:
         table.add_row("note", escape(note))
     _stdout().print(table)
+
+
+def _color(video: VideoInfo) -> str:
+    """Colour tags in the names users know, ITU-T H.273's numbers where there is none."""
+    color = video.color
+    known = {0: "RGB", 1: "BT.709", 5: "BT.601", 6: "BT.601", 9: "BT.2020"}
+    curves = {1: "BT.709", 6: "BT.601", 13: "sRGB", 14: "BT.2020", 15: "BT.2020", 16: "PQ", 18: "HLG"}
+    untagged = {2: "untagged"}
+    parts = [
+        f"matrix {(known | untagged).get(color.matrix, color.matrix)}",
+        f"primaries {(known | untagged).get(color.primaries, color.primaries)}",
+        f"transfer {(curves | untagged).get(color.transfer, color.transfer)}",
+        "full range" if color.full_range else "limited range",
+    ]
+    if color.chroma_location:
+        parts.append(f"chroma {SITINGS[color.chroma_location - 1]}")
+    if video.hdr.mastering or video.hdr.light:
+        parts.append("HDR10 mastering data")
+    return ", ".join([*parts, *video.hdr.per_frame])
 
 
 def _span(video: VideoInfo) -> str:

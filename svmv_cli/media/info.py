@@ -13,6 +13,9 @@ from svmv_cli.media.y4m_header import Y4mHeader
 Span = tuple[Fraction | None, Fraction | None]  # s, half-open; None is the beginning or the end
 
 
+SITINGS = ("left", "centred", "top left", "top", "bottom left", "bottom")  # AVChromaLocation, from 1 on
+
+
 @dataclass(frozen=True, slots=True)
 class ColorInfo:
     """Colour tags as FFmpeg's integers (ITU-T H.273 code points).

@@ -1,9 +1,9 @@
 """What a picture loses on its way into a codec and a container, in sentences for the user. Decides nothing."""
 
 from svmv_cli.media.frame import PixelFormat
-from svmv_cli.media.info import ColorInfo, HdrInfo, VideoInfo
+from svmv_cli.media.info import SITINGS, ColorInfo, HdrInfo, VideoInfo
 
-_SITINGS = {2: "centred", 3: "top left", 4: "top", 5: "bottom left", 6: "bottom"}  # AVChromaLocation; 1 is usual
+_USUAL = (0, 1)  # AVChromaLocation: unsaid, left
 
 
 def sample_losses(source: PixelFormat, kept: PixelFormat, *, codec: str) -> tuple[str, ...]:
@@ -39,10 +39,11 @@ def shape_losses(video: VideoInfo, color: ColorInfo, *, muxer: str, codec: str) 
     if video.display_matrix and muxer == "mpegts":
         turn = f"the rotation of {video.rotation} degrees" if video.rotation else "that the picture is mirrored"
         losses.append(f"{turn} is lost: .ts has no place for it")
-    unusual = _SITINGS.get(color.chroma_location)
-    av1_has_word = codec == "av1" and color.chroma_location == 3
-    if unusual and not (in_stream or matroska or av1_has_word):
-        losses.append(f"that chroma samples lie {unusual} is not written: use .mkv, or --codec h264 or hevc")
+    place = color.chroma_location
+    av1_has_word = codec == "av1" and place == 3
+    if place not in _USUAL and not (in_stream or matroska or av1_has_word):
+        where = SITINGS[place - 1]
+        losses.append(f"that chroma samples lie {where} is not written: use .mkv, or --codec h264 or hevc")
     return tuple(losses)
 
 
@@ -56,7 +57,9 @@ def hdr_losses(hdr: HdrInfo, *, codec: str, written: bool) -> tuple[str, ...]:
     """
     losses: list[str] = []
     if (hdr.mastering or hdr.light) and not written:
-        losses.append(f"the HDR10 mastering data is lost: {codec} does not write it here; use --codec hevc or av1")
+        # The codecs that can are those of which only the GPU's encoders cannot.
+        remedy = "--encoder cpu" if codec in {"h264", "hevc", "av1"} else "--codec hevc or av1"
+        losses.append(f"the HDR10 mastering data is lost: {codec} does not write it here; use {remedy}")
     if hdr.per_frame:
         losses.append(
             f"{' and '.join(hdr.per_frame)} metadata is lost: it belongs to single frames, new ones have none"

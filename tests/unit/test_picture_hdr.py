@@ -5,7 +5,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from svmv_cli.app import app
 from svmv_cli.media.info import ColorInfo, HdrInfo, LightLevel, MasteringDisplay
 from svmv_cli.media.losses import hdr_losses
 from svmv_cli.media.probe import probe
@@ -39,6 +41,11 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_mastering_data_is_read(source: Path) -> None:
     assert probe(source).video.hdr == HdrInfo(DISPLAY, LEVEL)
     assert probe(source).video.color == HDR10
+
+
+def test_info_names_the_colours(source: Path) -> None:
+    result = CliRunner().invoke(app, ["info", str(source)])
+    assert "matrix BT.2020, primaries BT.2020, transfer PQ, limited range, chroma top left, HDR10" in result.stdout
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
@@ -85,3 +92,37 @@ def test_metadata_of_single_frames_is_named_as_lost(source: Path) -> None:
     target = choose_target(rich, path=Path("out.mp4"), clock=Clock(Fraction(0)), rate=Fraction(48), encoder="cpu")
     assert [note for note in target.notes if note.startswith("Dolby Vision and HDR10+ metadata is lost")]
     assert hdr_losses(HdrInfo(), codec="vp9", written=False) == ()
+    assert "--encoder cpu" in hdr_losses(HdrInfo(DISPLAY), codec="hevc", written=False)[0]
+
+
+def test_hdr10_plus_is_seen_in_real_pictures(tmp_path: Path) -> None:
+    """A message of HDR10+ (SMPTE ST 2094-40), written bit by bit, in front of each picture of a bare HEVC stream."""
+    clip = make_clip(tmp_path / "in.hevc", frames=3, codec="libx265", pix_fmt="yuv420p10le", color=HDR10)
+    fields = [(0xB5, 8), (0x3C, 16), (1, 16), (4, 8), (1, 8), (1, 2), (4000, 27), (0, 1)]
+    fields += [(50_000, 17)] * 4 + [(0, 4), (500, 10), (0, 1), (0, 1), (0, 1)]
+    bits = "".join(f"{value:0{width}b}" for value, width in fields)
+    message = int(bits.ljust(-(-len(bits) // 8) * 8, "0"), 2).to_bytes(-(-len(bits) // 8), "big")
+    # A user-data message that is registered (4), its length, its content, the stop bit; no byte pairs to escape.
+    body = bytes([0x4E, 1, 4, len(message)]) + message + b"\x80"
+    unit = b"\0\0\0\1" + _escaped(body)
+    stream = clip.path.read_bytes()
+    codes = (at for at in range(len(stream) - 4) if stream[at : at + 3] == b"\0\0\1")
+    starts = [at for at in codes if stream[at + 3] >> 1 < 32]  # pictures; settings and messages have higher numbers
+    for at in reversed(starts):
+        stream = stream[:at] + unit + stream[at:]
+    clip.path.write_bytes(stream)
+    assert probe(clip.path).video.hdr.per_frame == ("HDR10+",)
+    target = choose_target(
+        probe(clip.path), path=tmp_path / "out.mp4", clock=Clock(Fraction(0)), rate=Fraction(48), encoder="cpu"
+    )
+    assert any(note.startswith("HDR10+ metadata is lost") for note in target.notes)
+
+
+def _escaped(body: bytes) -> bytes:
+    """With the byte that keeps two zeros from looking like a start code."""
+    out = bytearray()
+    for byte in body:
+        if byte <= 3 and out[-2:] == b"\0\0":
+            out.append(3)
+        out.append(byte)
+    return bytes(out)
