@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # One pass over the index: torch first and pinned, so that nothing else pulls another build of it.
 READY := $(VENV)/.ready
 
-.PHONY: setup fmt check test test-gpu demo bench golden build clean
+.PHONY: setup fmt check test test-gpu demo bench golden build formats clean
 
 setup: $(READY)
 
@@ -38,6 +38,9 @@ demo: $(READY)
 
 build: $(READY)
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+formats: $(READY)
+	$(BIN)/python -m tests.formats > docs/formats.md
 
 clean:
 	rm -rf $(VENV) demo dist build

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from svmv_cli.media.opening import open_source
 _STALE = frozenset(
     {
         "encoder",
+        "software",
         "major_brand",
         "minor_version",
         "compatible_brands",
@@ -27,7 +29,7 @@ _STALE = frozenset(
         "alpha_mode",  # the muxer knows better whether there is transparency
     }
 )
-_UNSEEN = frozenset({"handler_name", "creation_time"})  # of a stream: nobody misses them
+_UNSEEN = frozenset({"handler_name", "creation_time", "alpha_mode"})  # of a stream: nobody misses them
 _FLAGS = (
     Disposition.default,
     Disposition.forced,
@@ -37,6 +39,7 @@ _FLAGS = (
     Disposition.hearing_impaired,
     Disposition.visual_impaired,
 )
+_UNKNOWN = "und"  # a language
 # MP4 and MOV keep these only in a list of free keys, which plays no part in files of other makers.
 _FREE_KEYS = ("com.apple.", "com.android.")
 
@@ -77,17 +80,24 @@ def _lost(before: InputContainer, after: InputContainer, pairs: Mapping[int, int
         for key in _missing(before.metadata, after.metadata)
         if not any(key.startswith(f"{k}-") for k in before.metadata)
     )
+    kinds = Counter(stream.type for stream in before.streams)
     for index, counterpart in pairs.items():
+        if counterpart >= len(after.streams):
+            continue  # a muxer left out a track that got no packets
         one, other = before.streams[index], after.streams[counterpart]
+        flags = one.disposition & ~other.disposition
+        if kinds[one.type] == 1:  # the only one needs no flag to be chosen
+            flags &= ~Disposition.default
         lost = [key for key in _missing(one.metadata, other.metadata) if key not in _UNSEEN]
-        lost += [f"the flag {flag.name}" for flag in _FLAGS if one.disposition & flag and not other.disposition & flag]
+        lost += [f"the flag {flag.name}" for flag in _FLAGS if flag & flags]
         if lost:
             yield f"of the {_kind(one)} {index} {', '.join(sorted(lost))}"
 
 
 def _missing(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     there = {key.lower() for key in lasting(after)}
-    return [key for key in (key.lower() for key in lasting(before)) if key not in there]
+    said = (key.lower() for key, value in lasting(before).items() if value != _UNKNOWN)
+    return [key for key in said if key not in there]
 
 
 def _kind(stream: Stream) -> str:

@@ -1,15 +1,22 @@
 """What becomes of all but the picture, in sentences: one for what is converted, one for what is not kept."""
 
 from svmv_cli.media.decision import StreamDecision
+from svmv_cli.media.target import Target
 
 
-def stream_notes(streams: tuple[StreamDecision, ...]) -> tuple[str, ...]:
-    """One sentence for the streams that are encoded anew, one for those that are left out.
+def stream_notes(target: Target, *, chapters: int) -> tuple[str, ...]:
+    """One sentence for what is encoded anew, one for what is left out.
 
     Args:
-        streams: what was decided about each.
+        target: what was decided.
+        chapters: how many the source has.
     """
-    return (*_told("converted", streams, "encode"), *_told("not kept", streams, "drop"))
+    converted = [_told(stream) for stream in target.streams if stream.action == "encode"]
+    dropped = [_told(stream) for stream in target.streams if stream.action == "drop"]
+    if chapters and target.container == "mpegts":
+        dropped.append(f"{chapters} chapters (.ts has no place for them)")
+    told = (("converted", converted), ("not kept", dropped))
+    return tuple(f"{what}: {'; '.join(found)}" for what, found in told if found)
 
 
 def lost_tags_note(lost: tuple[str, ...]) -> tuple[str, ...]:
@@ -17,11 +24,6 @@ def lost_tags_note(lost: tuple[str, ...]) -> tuple[str, ...]:
     return (f"tags not kept: {'; '.join(lost)}",) if lost else ()
 
 
-def _told(what: str, streams: tuple[StreamDecision, ...], action: str) -> tuple[str, ...]:
-    told = [f"{_name(stream)} ({stream.reason})" for stream in streams if stream.action == action]
-    return (f"{what}: {'; '.join(told)}",) if told else ()
-
-
-def _name(stream: StreamDecision) -> str:
+def _told(stream: StreamDecision) -> str:
     to = f" to {stream.encoder}" if stream.encoder else ""
-    return f"{stream.kind} {stream.index}, {stream.codec}{to}"
+    return f"{stream.kind} {stream.index}, {stream.codec}{to} ({stream.reason})"

@@ -144,7 +144,7 @@ def make_plan(request: Request, info: MediaInfo, *, binding: bool = True) -> Pla
             *notes,
             *timing.notes,
             *target.notes,
-            *stream_notes(target.streams),
+            *stream_notes(target, chapters=info.chapters),
             *interlaced_notes(info, how),
             *_warnings(request, info, holes=0 if torn else extent.holes, variable=extent.rate is None),
         ),

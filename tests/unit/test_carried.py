@@ -15,42 +15,9 @@ from svmv_cli.media.probe import probe
 from svmv_cli.media.timecode import timecode_after
 from tests.conftest import Result
 from tests.media import make_clip, read_times
+from tests.tracks import PIECE, PIECES, with_timecode, with_track
 
 Call = Callable[..., Result]
-PIECES = [b"\x06\x0e\x2b\x34 piece %d" % number for number in range(8)]
-PIECE = Fraction(1, 4)  # s, one to the next
-
-
-def with_track(path: Path, codec: str, *, handler: str | None = None, chapters: bool = False) -> Path:
-    """Two seconds of picture and sound with a track of eight pieces, a quarter of a second apart."""
-    plain = make_clip(path.with_name(f"plain{path.suffix}"), frames=48, size=(64, 48), audio=1, chapters=chapters).path
-    with av.open(plain) as source, av.open(path, "w") as out:
-        streams = {
-            s.index: out.add_stream_from_template(s, opaque=True)
-            for s in source.streams
-            if s.type in {"video", "audio"}
-        }
-        track = out.add_mux_stream(codec)
-        track.metadata["language"] = "deu"
-        if handler:
-            track.metadata["handler_name"] = handler
-        if chapters:
-            out.set_chapters(source.chapters())
-        begin = source.streams.video[0].start_time or 0
-        pieces = list(enumerate(PIECES))
-        for packet in source.demux():
-            if not packet.size or packet.stream.index not in streams:
-                continue
-            time = (packet.dts or 0) * packet.time_base
-            while pieces and pieces[0][0] * PIECE <= time:
-                number, content = pieces.pop(0)
-                piece = av.Packet(content)
-                piece.stream, piece.time_base, piece.duration = track, Fraction(1, 90_000), 22_500
-                piece.pts = piece.dts = round(number * PIECE * 90_000) + (begin if path.suffix == ".ts" else 0)
-                out.mux(piece)
-            packet.stream = streams[packet.stream.index]
-            out.mux(packet)
-    return path
 
 
 def pieces_of(path: Path, kind: str) -> list[tuple[Fraction, bytes]]:
@@ -163,22 +130,6 @@ def test_titles_of_tracks_and_keys_of_phones_survive_in_mp4(svmv: Call, tmp_path
 
 
 # -- timecode --
-
-
-def with_timecode(path: Path, label: str, *, rate: Fraction) -> Path:
-    with av.open(path, "w") as out:
-        stream = out.add_stream("libx264", rate=rate, options={"preset": "ultrafast"})
-        assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        stream.metadata["timecode"] = label
-        for number in range(24):
-            picture = av.VideoFrame(64, 48, "yuv420p")
-            picture.pts = number
-            for plane in picture.planes:
-                plane.update(bytes([16 + 8 * number]) * plane.buffer_size)
-            out.mux(stream.encode(picture))
-        out.mux(stream.encode(None))
-    return path
 
 
 @pytest.mark.parametrize(

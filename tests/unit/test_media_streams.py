@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from svmv_cli.media.streams import SlowAudio, decide_streams
 from svmv_cli.media.verify import measure
 from tests.media import CLICK_EVERY, make_clip, read_numbers, read_times, repeated
 from tests.reading import clicks, offsets, pitch, words
+from tests.tracks import with_cover
 
 SLACK = Fraction(2, 1000)  # s: a millisecond of rounding at either end
 
@@ -232,37 +232,10 @@ def test_attachment_survives_in_mkv(tmp_path: Path) -> None:
         assert (font.data, font.metadata["filename"]) == (b"a font, to the byte", "font.ttf")
 
 
-def _with_cover(folder: Path, suffix: str) -> Path:
-    plain = make_clip(folder / "plain.mp4", frames=6, audio=1).path
-    if suffix == ".mkv":
-        repeated(_with_cover(folder, ".mp4"), folder / "cover.mkv")
-        return folder / "cover.mkv"
-    image = io.BytesIO()
-    with av.open(image, "w", format="mjpeg") as out:
-        stream = out.add_stream("mjpeg", rate=1)
-        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuvj420p"
-        out.mux(stream.encode(av.VideoFrame(32, 32, "yuvj420p")))
-        out.mux(stream.encode(None))
-    image.seek(0)
-    path = folder / "cover.mp4"
-    with av.open(plain) as source, av.open(image, "r", format="mjpeg") as still, av.open(path, "w") as out:
-        streams = {s.index: out.add_stream_from_template(s, opaque=True) for s in source.streams}
-        cover = out.add_stream_from_template(still.streams.video[0], opaque=True)
-        cover.disposition = Disposition.attached_pic
-        packet = next(still.demux(still.streams.video[0]))
-        packet.stream, packet.pts, packet.dts = cover, 0, 0
-        out.mux(packet)
-        for each in source.demux():
-            if each.size:
-                each.stream = streams[each.stream.index]
-                out.mux(each)
-    return path
-
-
 @pytest.mark.parametrize("source", [".mp4", ".mkv"])
 @pytest.mark.parametrize("target", [".mp4", ".mkv"])
 def test_cover_art_survives_and_is_never_upsampled(tmp_path: Path, source: str, target: str) -> None:
-    path = _with_cover(tmp_path, source)
+    path = with_cover(tmp_path, source)
     repeated(path, tmp_path / f"o{target}")
     info = probe(tmp_path / f"o{target}")
     assert [(o.codec, o.attached_picture) for o in info.others if o.kind == "video"] == [("mjpeg", True)]
