@@ -234,15 +234,17 @@ def _is_chapter_track(container: InputContainer, stream: Stream) -> bool:
 
 def _stream_info(stream: Stream) -> StreamInfo:
     context = stream.codec_context
+    timecode = stream.metadata.get("timecode") if stream.type == "data" else None
+    named = "tmcd" if timecode else getattr(stream, "name", None) or "unknown"
     return StreamInfo(
         index=stream.index,
         kind="data" if stream.type == "unknown" else stream.type,
-        codec=context.codec.canonical_name if context is not None else getattr(stream, "name", None) or "unknown",
+        codec=context.codec.canonical_name if context is not None else named,
         language=stream.metadata.get("language"),
         title=stream.metadata.get("title", stream.metadata.get("name")),
         attached_picture=bool(stream.disposition & Disposition.attached_pic),
         handler=stream.metadata.get("handler_name"),
-        timecode=stream.metadata.get("timecode") if stream.type == "data" else None,
+        timecode=timecode,
     )
 
 
