@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import cycle
 from pathlib import Path
 
 import av
@@ -16,6 +17,8 @@ from svmv_cli.media.tags import siting_options
 
 # 75 % bars: white, yellow, cyan, green, magenta, red, blue, black.
 _BARS = [(r, g, b) for g in (0.75, 0.0) for r, b in ((0.75, 0.75), (0.75, 0.0), (0.0, 0.75), (0.0, 0.0))]
+FIELD_STEP = 3  # px per field
+BFF = {"x264-params": "bff=1", "qp": "0"}  # PyAV cannot flag a picture as top field first, and x264 goes by that
 _WEIGHTS = {1: (0.2126, 0.0722), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}  # Kr, Kb by ITU-T H.273 matrix
 
 
@@ -43,6 +46,35 @@ def from_rgb(rgb: np.ndarray, layout: PixelFormat, color: ColorInfo) -> tuple[Pl
     thin = (slice(None, None, 1 << layout.shift_y), slice(None, None, 1 << layout.shift_x))
     planes = [luma * span + black, *(c[thin] * chroma + 128 * scale for c in (u, v))]
     return tuple(plane.round().clip(0, top).astype(layout.dtype) for plane in planes)
+
+
+def woven(frames: int, *, pix_fmt: str, size: tuple[int, int], bottom_first: bool) -> list[tuple[Plane, ...]]:
+    """A bright bar that moves `FIELD_STEP` px from field to field."""
+    layout = PixelFormat.parse(pix_fmt)
+    scale = 1 << (layout.depth - 8)
+    width, height = size
+    pictures = []
+    for number in range(frames):
+        planes = [np.full(layout.plane_shape(i, *size), 128 * scale, layout.dtype) for i in range(layout.planes)]
+        planes[0][:] = 40 * scale
+        for field in (0, 1):
+            at = 8 + FIELD_STEP * (2 * number + field)
+            planes[0][(field + bottom_first) % 2 : height : 2, at : at + 16] = 200 * scale
+        pictures.append(tuple(planes))
+    assert at + 16 < width
+    return pictures
+
+
+def pan(pictures: int, cadence: tuple[int, ...], *, step: float = 5.0) -> list[tuple[Plane, ...]]:
+    """A bright bar that moves evenly from picture to picture, each shown as often as the cadence says."""
+    film: list[tuple[Plane, ...]] = []
+    x = np.arange(160)
+    for number, times in zip(range(pictures), cycle(cadence), strict=False):
+        bar = np.clip(9.5 - np.abs(x - (20 + step * number)), 0, 1)
+        luma = np.tile((40 + 160 * bar).round().astype(np.uint8), (48, 1))
+        chroma = np.full((24, 80), 128, np.uint8)
+        film += [(luma, chroma, chroma)] * times
+    return film
 
 
 def write_clip(

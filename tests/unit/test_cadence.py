@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 
 from svmv_cli.app import app
 from svmv_cli.errors import UsageError
-from svmv_cli.media.frame import Plane
 from svmv_cli.media.probe import probe
 from svmv_cli.pipeline.cadence import evenly
 from svmv_cli.pipeline.plan import make_plan
@@ -23,7 +22,7 @@ from svmv_cli.pipeline.run import run
 from svmv_cli.pipeline.shots import Seen
 from tests.fakes import Blend, gray_frames
 from tests.media import read_planes
-from tests.pictures import write_clip
+from tests.pictures import pan, write_clip
 
 STEP = Fraction(1, 60)
 CADENCES = {
@@ -94,18 +93,6 @@ def test_wherever_a_film_is_taken_up_the_rest_is_the_same(gaps: list[int], at: i
     again = evenly([one for one in frames if one.frame.time >= left.since], first=Fraction(0), step=STEP)
     rest = [one.frame.time for one in again if one.frame.time >= left.frame.time]
     assert rest == [one.frame.time for one in whole if one.frame.time >= left.frame.time]
-
-
-def pan(pictures: int, cadence: tuple[int, ...], *, step: float = 5.0) -> list[tuple[Plane, ...]]:
-    """A bright bar that moves evenly from picture to picture, each shown as often as the cadence says."""
-    film: list[tuple[Plane, ...]] = []
-    x = np.arange(160)
-    for number, times in zip(range(pictures), cycle(cadence), strict=False):
-        bar = np.clip(9.5 - np.abs(x - (20 + step * number)), 0, 1)
-        luma = np.tile((40 + 160 * bar).round().astype(np.uint8), (48, 1))
-        chroma = np.full((24, 80), 128, np.uint8)
-        film += [(luma, chroma, chroma)] * times
-    return film
 
 
 def places(path: Path) -> list[float]:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from svmv_cli.app import app
 from svmv_cli.errors import InputError
 from svmv_cli.media.fields import by_field
-from svmv_cli.media.frame import Frame, PixelFormat, Plane
+from svmv_cli.media.frame import Frame, Plane
 from svmv_cli.media.info import FieldInfo
 from svmv_cli.media.probe import probe
 from svmv_cli.media.reader import VideoReader
@@ -21,27 +21,7 @@ from svmv_cli.pipeline.request import Moment, Request
 from svmv_cli.pipeline.run import run
 from tests.fakes import Blend
 from tests.media import make_clip, read_planes, read_times
-from tests.pictures import write_clip
-
-STEP = 3  # px per field
-BFF = {"x264-params": "bff=1", "qp": "0"}  # PyAV cannot flag a picture as top field first, and x264 goes by that
-
-
-def woven(frames: int, *, pix_fmt: str, size: tuple[int, int], bottom_first: bool) -> list[tuple[Plane, ...]]:
-    """A bright bar that moves `STEP` px from field to field."""
-    layout = PixelFormat.parse(pix_fmt)
-    scale = 1 << (layout.depth - 8)
-    width, height = size
-    pictures = []
-    for number in range(frames):
-        planes = [np.full(layout.plane_shape(i, *size), 128 * scale, layout.dtype) for i in range(layout.planes)]
-        planes[0][:] = 40 * scale
-        for field in (0, 1):
-            at = 8 + STEP * (2 * number + field)
-            planes[0][(field + bottom_first) % 2 : height : 2, at : at + 16] = 200 * scale
-        pictures.append(tuple(planes))
-    assert at + 16 < width
-    return pictures
+from tests.pictures import BFF, FIELD_STEP, woven, write_clip
 
 
 def place(plane: Plane) -> float:
@@ -114,7 +94,7 @@ def test_each_frame_is_made_whole_at_its_own_time(tmp_path: Path, pix_fmt: str, 
     before = read_planes(source)
     for number in range(1, 9):
         assert combed(pictures[2 * number][0]) < combed(before[number][0]) / 4
-        assert abs(place(pictures[2 * number][0]) - (8 + 2 * STEP * number + 7.5)) < 1
+        assert abs(place(pictures[2 * number][0]) - (8 + 2 * FIELD_STEP * number + 7.5)) < 1
 
 
 def test_by_field_both_moments_are_kept(tmp_path: Path) -> None:
@@ -124,7 +104,7 @@ def test_by_field_both_moments_are_kept(tmp_path: Path) -> None:
     assert (frames, len(pictures)) == (20, 40)
     assert times == [Fraction(j, 100) for j in range(40)]
     for field in range(2, 18):
-        assert abs(place(pictures[2 * field][0]) - (8 + STEP * field + 7.5)) < 1
+        assert abs(place(pictures[2 * field][0]) - (8 + FIELD_STEP * field + 7.5)) < 1
 
 
 def test_by_field_a_clip_begins_where_it_should(tmp_path: Path) -> None:
