@@ -1,4 +1,4 @@
-"""What FFmpeg does not tell of animated pictures: how often they play, and what a WebP holds. Decodes nothing."""
+"""What FFmpeg does not tell of animations: how often they play, whether they are opaque, what a WebP holds."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
+import av
+import numpy as np
+
 from svmv_cli.errors import OutputError
+from svmv_cli.media.opening import open_source
 from svmv_cli.media.verify import Measured
 
 _MILLISECOND = Fraction(1, 1000)  # s
 _HEAD = 1 << 16  # bytes; a GIF's count stands in front of its first picture
+_OPAQUE = 255  # alpha
 _GIF_COUNT = b"\x21\xff\x0bNETSCAPE2.0\x03\x01"
 
 
@@ -30,6 +35,23 @@ def plays_of(path: Path) -> int | None:
         control = head.find(b"acTL")
         return int.from_bytes(head[control + 8 : control + 12], "big") if control > 0 else None
     return None
+
+
+def is_opaque(path: Path) -> bool:
+    """Whether no pixel of an animation is ever transparent: decoded, any GIF has alpha. The whole file is looked at."""
+    try:
+        with open_source(path) as container:
+            return all(_least_alpha(picture) == _OPAQUE for picture in container.decode(video=0))
+    except av.FFmpegError:
+        return False  # damaged: nothing is known of what follows
+
+
+def _least_alpha(picture: av.VideoFrame) -> int:
+    if picture.format.name != "bgra":
+        return 0
+    line = picture.planes[0].line_size
+    samples = np.frombuffer(memoryview(picture.planes[0]), np.uint8)[: line * picture.height]
+    return int(samples.reshape(picture.height, line)[:, 3 : 4 * picture.width : 4].min())
 
 
 def measure_webp(path: Path) -> Measured:

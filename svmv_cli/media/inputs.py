@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from svmv_cli.errors import InputError, UnsupportedError, UsageError
-from svmv_cli.media.animation_facts import plays_of
+from svmv_cli.media.animation_facts import is_opaque, plays_of
 from svmv_cli.media.bare import PIPE, is_row
 from svmv_cli.media.fields import Deinterlace
 from svmv_cli.media.frame import Frame
@@ -72,7 +72,11 @@ def examine(path: Path, *, input_rate: Fraction | None = None) -> MediaInfo:
         return probe_pipe()
     _refuse_still(path)
     info = probe(path)
-    return replace(info, plays=plays_of(path)) if info.format in _ANIMATED else info
+    if info.format not in _ANIMATED:
+        return info
+    opaque = info.format == "gif" and is_opaque(path)
+    video = replace(info.video, pix_fmt="bgr0") if opaque else info.video
+    return replace(info, video=video, plays=plays_of(path))
 
 
 def open_reader(

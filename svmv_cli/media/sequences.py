@@ -20,7 +20,7 @@ from svmv_cli.media.framewise import between, whole
 from svmv_cli.media.info import ColorInfo, FieldInfo, MediaInfo, VideoInfo
 from svmv_cli.media.numbering import Numbering
 from svmv_cli.media.pictures import Converter, color_after, planes_of, working_format
-from svmv_cli.media.stills import StillDecoder, read_header
+from svmv_cli.media.stills import StillDecoder, StillHeader, read_header
 from svmv_cli.media.tags import display_matrix_of
 
 DEFAULT_RATE = Fraction(24)  # frames/s; pictures have no times of their own
@@ -43,7 +43,7 @@ def probe_row(row: Numbering, *, path: Path, rate: Fraction) -> MediaInfo:
         UnsupportedError: a pixel format beyond this build.
     """
     first = read_header(row.path(0))
-    kinds: dict[tuple[str, bytes], Path] = {}
+    kinds: dict[tuple[str, bytes], tuple[StillHeader, Path]] = {}
     size = 0
     for index in range(row.count):
         picture = row.path(index)
@@ -54,9 +54,9 @@ def probe_row(row: Numbering, *, path: Path, rate: Fraction) -> MediaInfo:
                 hint="All pictures of a row must have one size.",
             )
         size += picture.stat().st_size
-        kinds.setdefault((header.codec, header.kind), picture)
+        kinds.setdefault((header.codec, header.kind), (header, picture))
     decoder = StillDecoder()
-    samples = [_Sample.of(decoder.decode(picture, codec), picture) for (codec, _), picture in kinds.items()]
+    samples = [_Sample.of(decoder.decode(picture, header.codec), picture, header) for header, picture in kinds.values()]
     shared = _shared_format([sample.format for sample in samples])
     typical = next((sample for sample in samples if sample.format.kind == shared.kind), samples[0])
     video = VideoInfo(
@@ -184,9 +184,11 @@ class _Sample:
     display_matrix: tuple[int, ...]
 
     @classmethod
-    def of(cls, picture: av.VideoFrame, path: Path) -> _Sample:
+    def of(cls, picture: av.VideoFrame, path: Path, header: StillHeader) -> _Sample:
         try:
             layout = working_format(picture.format.name)
+            if picture.format.has_palette and not header.transparent:
+                layout = working_format("rgb24")
         except ValueError as error:
             raise UnsupportedError(f"{path}: pictures in {picture.format.name} are beyond this build") from error
         return cls(layout, _color_of(picture), picture.rotation, display_matrix_of(picture))

@@ -27,6 +27,7 @@ class StillHeader:
     width: int  # px
     height: int  # px
     kind: bytes  # equal in pictures that are decoded to the same pixel format
+    transparent: bool = False  # of colours that are looked up: some may be
 
 
 def read_header(path: Path) -> StillHeader:
@@ -127,7 +128,7 @@ def _png(file: BinaryIO, head: bytes) -> StillHeader:
     while len(chunk := file.read(8)) == 8 and chunk[4:] != b"IDAT":
         transparent |= chunk[4:] == b"tRNS"
         file.seek(int.from_bytes(chunk[:4], "big") + 4, 1)
-    return StillHeader("png", width, height, head[24:26] + bytes([transparent]))
+    return StillHeader("png", width, height, head[24:26] + bytes([transparent]), transparent)
 
 
 def _jpeg(file: BinaryIO) -> StillHeader | None:

@@ -10,7 +10,7 @@ from svmv_cli.errors import InputError, OutputError, UsageError
 from svmv_cli.media.animation_facts import measure_webp, plays_of
 from svmv_cli.media.frame import Frame, PixelFormat
 from svmv_cli.media.info import MediaInfo
-from svmv_cli.media.inputs import examine
+from svmv_cli.media.inputs import examine, open_reader
 from svmv_cli.media.outputs import choose_output, measure_output, open_writer
 from svmv_cli.pipeline.plan import Plan, make_plan
 from svmv_cli.pipeline.request import Request
@@ -120,6 +120,17 @@ def test_an_unfinished_animation_leaves_nothing(tmp_path: Path, info: MediaInfo,
     assert [p.name for p in tmp_path.iterdir()] == ["in.mp4"]
 
 
+def test_only_what_is_transparent_has_alpha(tmp_path: Path, info: MediaInfo, clear: MediaInfo) -> None:
+    opaque = examine(animate(tmp_path / "a.gif", info, rate=Fraction(25), count=3))
+    clear = examine(animate(tmp_path / "b.gif", clear, rate=Fraction(25), count=3, pix_fmt="gbrap"))
+    assert (opaque.video.pix_fmt, clear.video.pix_fmt) == ("bgr0", "bgra")
+    for source, lost in ((opaque, False), (clear, True)):
+        notes = plan(source, tmp_path / "c.mp4").notes
+        assert any("transparency is lost" in note for note in notes) == lost
+    with open_reader(opaque, pix_fmt="gbrp") as reader:
+        assert [number_of(frame.planes[0]) for frame in reader] == [0, 1, 2]
+
+
 @pytest.mark.parametrize(("count", "plays"), [(None, 1), (0, 0), (2, 3)])
 def test_how_often_a_gif_plays_is_kept(tmp_path: Path, info: MediaInfo, count: int | None, plays: int) -> None:
     data = animate(tmp_path / "a.gif", info, rate=Fraction(25), count=3).read_bytes()
@@ -129,7 +140,7 @@ def test_how_often_a_gif_plays_is_kept(tmp_path: Path, info: MediaInfo, count: i
     source = examine(tmp_path / "b.gif")
     assert source.plays == plays
     for suffix in (".gif", ".apng"):
-        again = animate(tmp_path / f"c{suffix}", source, rate=Fraction(25), count=3, pix_fmt="gbrap")
+        again = animate(tmp_path / f"c{suffix}", source, rate=Fraction(25), count=3)
         assert plays_of(again) == plays
 
 

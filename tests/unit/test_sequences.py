@@ -1,3 +1,4 @@
+import zlib
 from fractions import Fraction
 from pathlib import Path
 
@@ -99,6 +100,25 @@ def test_a_row_that_varies_in_kind_loses_nothing(tmp_path: Path) -> None:
     grey = draw(0, size=(96, 64), pix_fmt="gray")[0]
     assert all((plane == grey.astype(np.uint16) * 257).all() for plane in frames[0].planes[:3])
     assert (frames[0].planes[3] == 65535).all()
+
+
+def test_a_palette_has_alpha_only_if_it_says_so(tmp_path: Path) -> None:
+    folder = tmp_path / "f"
+    folder.mkdir()
+    for transparent in (False, True):
+        chunks = [(b"IHDR", b"\0\0\0\x08\0\0\0\x08\x08\x03\0\0\0"), (b"PLTE", b"\xff\0\0\0\xff\0")]
+        chunks += [(b"tRNS", b"\0\xff")] if transparent else []
+        chunks += [(b"IDAT", zlib.compress((b"\0" + b"\0\x01" * 4) * 8)), (b"IEND", b"")]
+        body = b"".join(
+            len(data).to_bytes(4, "big") + name + data + zlib.crc32(name + data).to_bytes(4, "big")
+            for name, data in chunks
+        )
+        (folder / "1.png").write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+        info = examine(folder / "%d.png")
+        assert info.video.pix_fmt == ("gbrap" if transparent else "gbrp")
+        green, blue, red, *alpha = (plane[0, :2].tolist() for plane in frames_of(info)[0].planes)
+        assert (green, blue, red) == ([0, 255], [0, 0], [255, 0])
+        assert alpha == ([[0, 255]] if transparent else [])
 
 
 def test_sizes_must_agree(tmp_path: Path) -> None:
