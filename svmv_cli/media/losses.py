@@ -3,6 +3,7 @@
 from svmv_cli.media.frame import PixelFormat
 from svmv_cli.media.info import SITINGS, ColorInfo, HdrInfo, VideoInfo
 
+LIMITED_ONLY = frozenset({"prores"})  # codecs whose decoders take all levels for limited
 _USUAL = (0, 1)  # AVChromaLocation: unsaid, left
 
 
@@ -39,6 +40,8 @@ def shape_losses(video: VideoInfo, color: ColorInfo, *, muxer: str, codec: str) 
     if video.display_matrix and muxer == "mpegts":
         turn = f"the rotation of {video.rotation} degrees" if video.rotation else "that the picture is mirrored"
         losses.append(f"{turn} is lost: .ts has no place for it")
+    if color.full_range and codec in LIMITED_ONLY:
+        losses.append(f"full range is converted to limited: {codec} knows no other")
     place = color.chroma_location
     av1_has_word = codec == "av1" and place == 3
     if place not in _USUAL and not (in_stream or matroska or av1_has_word):

@@ -22,7 +22,7 @@ from svmv_cli.media.encoders import (
 from svmv_cli.media.frame import PixelFormat
 from svmv_cli.media.hdr import hdr_options
 from svmv_cli.media.info import ColorInfo, MediaInfo, Span, VideoInfo
-from svmv_cli.media.losses import hdr_losses, sample_losses, shape_losses
+from svmv_cli.media.losses import LIMITED_ONLY, hdr_losses, sample_losses, shape_losses
 from svmv_cli.media.pictures import color_after, nearest_format, working_format
 from svmv_cli.media.streams import TIMECODE_MUXERS, SlowAudio, decide_streams
 from svmv_cli.media.timecode import timecode_after
@@ -44,7 +44,7 @@ class Target:
     height: int  # px
     sample_aspect_ratio: Fraction
     display_matrix: tuple[int, ...]  # how players turn and mirror the picture: FFmpeg's nine numbers, or none
-    color: ColorInfo
+    color: ColorInfo  # of the frames to be written
     rate: Fraction | None  # frames/s; None means a variable rate
     options: tuple[tuple[str, str], ...]  # encoder options
     clock: Clock  # source seconds → output seconds
@@ -53,6 +53,11 @@ class Target:
     streams: tuple[StreamDecision, ...]
     timecode: str | None  # of the first picture
     notes: tuple[str, ...] = ()  # what the picture loses, in sentences for the user
+
+    @property
+    def stored_color(self) -> ColorInfo:
+        """Of the pictures in the file."""
+        return replace(self.color, full_range=False) if self.codec in LIMITED_ONLY else self.color
 
 
 def choose_target(
@@ -148,7 +153,7 @@ def picture_of_target(target: Target, *, rate: Fraction, time_base: Fraction) ->
         pix_fmt=target.pix_fmt,
         rate=rate,
         time_base=time_base,
-        color=target.color,
+        color=target.stored_color,
         sample_aspect_ratio=target.sample_aspect_ratio,
         display_matrix=target.display_matrix,
     )

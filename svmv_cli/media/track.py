@@ -71,8 +71,8 @@ class PictureTrack:
         self._durations: dict[int, int] = {}  # ticks, by pts
         self._first: int | None = None  # ticks, pts
         self._last: int | None = None
-        self._format = target.pix_fmt
-        self._color = target.color
+        self._color = target.stored_color
+        self._converts = given.name != target.pix_fmt or target.color != target.stored_color
         self._converter = _converter(target, info, given=given)
         picture = picture_of_target(target, rate=pace.rate, time_base=pace.time_base)
         self.stream = add_video(out, target.encoder, picture=picture, options=target.options)
@@ -101,7 +101,7 @@ class PictureTrack:
         self.end = max(round((frame.time + frame.duration) / self._time_base), pts + 1)
         self._durations[pts] = self.end - pts
         picture = picture_of(frame)
-        if frame.format.name != self._format:
+        if self._converts:
             picture = self._converter(picture)
         self._tag(picture)
         picture.pts, picture.time_base = pts, self._time_base
@@ -144,4 +144,4 @@ def _time_base(rate: Fraction | None, source: Fraction, first: Fraction) -> Frac
 def _converter(target: Target, info: MediaInfo, *, given: PixelFormat) -> Converter:
     decoded = working_format(info.video.pix_fmt)
     color = color_after(info.video.color, source=decoded, target=given)
-    return Converter(source=color, target=target.color, pixel_format=target.pix_fmt)
+    return Converter(source=color, target=target.stored_color, pixel_format=target.pix_fmt)

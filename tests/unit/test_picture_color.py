@@ -1,5 +1,6 @@
 """Colour through the real command and the real network: bars and ramps come back, new pictures agree with old ones."""
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from svmv_cli.app import app
+from svmv_cli.media.containers import container_for
 from svmv_cli.media.info import ColorInfo
 from svmv_cli.media.probe import probe
 from svmv_cli.media.tags import chroma_location
@@ -48,6 +50,23 @@ def test_bars_and_ramp_come_back_within_one_code(tmp_path: Path, codec: str, mat
             assert np.abs(given.astype(int) - got).max() <= code
 
 
+def test_full_range_that_prores_cannot_say_is_converted(tmp_path: Path) -> None:
+    full = ColorInfo(1, 1, 1, full_range=True, chroma_location=1)
+    limited = ColorInfo(1, 1, 1, chroma_location=1)
+    planes = bars_and_ramp("yuv422p10le", full)
+    source = write_clip(tmp_path / "in.mkv", [planes] * 3, pix_fmt="yuv422p10le", color=full)
+    made = upsampled(source, "--codec", "prores", suffix=".mov")
+    assert probe(made).video.color == ColorInfo(1, 1, 1)
+    wanted = bars_and_ramp("yuv422p10le", limited)
+    for picture in read_planes(made):
+        for given, got in zip(wanted, picture, strict=True):
+            assert np.abs(given[:, 8:-8].astype(int) - got[:, 8:-8]).mean() < 2  # of ten bits
+    result = CliRunner().invoke(
+        app, ["upsample", str(source), str(tmp_path / "x.mov"), "--codec", "prores", "--dry-run"]
+    )
+    assert "full range is converted" in " ".join(result.output.split())
+
+
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le"])
 def test_every_sampling_and_depth_is_kept(tmp_path: Path, pix_fmt: str) -> None:
     color = ColorInfo(1, 1, 1, chroma_location=0 if "444" in pix_fmt else 1)
@@ -74,6 +93,23 @@ def test_what_does_move_is_made(tmp_path: Path) -> None:
     middle = made[3][0]  # between the second and the third: the block 18 further on than at first
     assert np.abs(middle[24:32, 32:40].astype(int) - 220).mean() <= 20
     assert np.abs(middle[:10].astype(int) - still[0][:10]).max() <= 1
+
+
+TAGGED = [ColorInfo(9, 18, 9), ColorInfo(5, 6, 5), ColorInfo(6, 6, 6), ColorInfo(9, 16, 9, full_range=True)]
+
+
+@pytest.mark.parametrize("color", TAGGED)
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm", ".ts"])
+def test_tags_survive_in_every_container_and_codec(tmp_path: Path, suffix: str, color: ColorInfo) -> None:
+    matrix = ColorInfo(matrix=9 if color.matrix == 9 else 6, full_range=color.full_range)
+    pictures = [bars_and_ramp("yuv420p10le", matrix)] * 2
+    source = write_clip(tmp_path / "in.mkv", pictures, pix_fmt="yuv420p10le", color=color)
+    for codec in container_for(Path(suffix[1:] + suffix)).codecs:
+        speed = {"av1": "13", "vp9": "8", "ffv1": None, "prores": None}.get(codec, "ultrafast")
+        target, _ = repeated(source, tmp_path / f"{codec}{suffix}", codec=codec, preset=speed)
+        found = probe(target.path).video.color
+        assert replace(found, chroma_location=0) == replace(target.stored_color, chroma_location=0), codec
+        assert target.stored_color == color or codec == "prores"
 
 
 @pytest.mark.parametrize("place", [1, 2, 3])
