@@ -20,7 +20,7 @@ from svmv_cli.pipeline.report import Tally
 from svmv_cli.pipeline.segments import joints
 from svmv_cli.pipeline.stages import SegmentEnd
 from svmv_cli.pipeline.windows import Interpolator, Resume
-from svmv_cli.pipeline.workfolder import WorkFolder, identity_of
+from svmv_cli.pipeline.workfolder import WorkFolder, folder_of, identity_of
 
 # Fields of a plan on which no segment's content depends.
 _IRRELEVANT = frozenset(
@@ -89,12 +89,15 @@ def open_output(plan: Plan, info: MediaInfo, interpolator: Interpolator) -> Iter
         OutputError: it exists, cannot be written, or its work folder is not ours to use.
     """
     if plan.segments == 1:
+        if (
+            info.is_file and folder_of(plan.target.path).exists()
+        ):  # of another length of segments: refused, or dropped as --no-resume asks
+            _claim(plan, interpolator).discard()
         with open_writer(plan.target, info, overwrite=plan.overwrite) as writer:
             yield _Whole(writer)
         return
     plan.target.path.parent.mkdir(parents=True, exist_ok=True)
-    identity = identity_of(plan.source, settings=_settings(plan), network=_network(interpolator))
-    work = WorkFolder(plan.target.path, identity, resume=plan.resume)
+    work = _claim(plan, interpolator)
     output = _Segmented(plan, info, work)
     try:
         yield output
@@ -195,6 +198,11 @@ class _Segmented:
         if not self._plan.keep_work:
             self._work.discard()
         return written
+
+
+def _claim(plan: Plan, interpolator: Interpolator) -> WorkFolder:
+    identity = identity_of(plan.source, settings=_settings(plan), network=_network(interpolator))
+    return WorkFolder(plan.target.path, identity, resume=plan.resume)
 
 
 def _settings(plan: Plan) -> Json:

@@ -147,6 +147,8 @@ class WorkFolder:
     def discard(self) -> None:
         """Remove what is ours in the folder, and the folder unless something else lies in it."""
         self.marks.clear()
+        if fcntl is None:
+            self.release()  # Windows removes no open file
         with suppress(OSError):
             self._remove_from(0)
             (self.path / "plan.json").unlink(missing_ok=True)

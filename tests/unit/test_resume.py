@@ -133,6 +133,14 @@ def test_work_of_other_options_is_neither_used_nor_lost(film: Path, change: dict
     assert list(film.parent.glob(".*")) == []
 
 
+def test_a_job_in_one_piece_does_not_pass_over_finished_segments(film: Path) -> None:
+    stop(film, 8)
+    with pytest.raises(OutputError, match="other options"):
+        run(film, segment=Fraction(0))
+    assert run(film, segment=Fraction(0), resume=False).segments == 1
+    assert not work_of(film).exists()
+
+
 def test_work_on_another_input_or_with_another_network_is_not_used(film: Path) -> None:
     stop(film, 8)
     other = Blend()
