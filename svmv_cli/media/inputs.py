@@ -14,13 +14,14 @@ from svmv_cli.media.animation_facts import is_opaque, plays_of
 from svmv_cli.media.bare import PIPE, is_row
 from svmv_cli.media.fields import Deinterlace
 from svmv_cli.media.frame import Frame
+from svmv_cli.media.framewise import FramewiseReader
 from svmv_cli.media.info import MediaInfo
 from svmv_cli.media.numbering import PICTURE_SUFFIXES, find_row, pattern_like
 from svmv_cli.media.probe import probe
 from svmv_cli.media.reader import VideoReader
-from svmv_cli.media.sequences import DEFAULT_RATE, SequenceReader, probe_row
+from svmv_cli.media.sequences import DEFAULT_RATE, probe_row, row_frames
 from svmv_cli.media.stills import is_animated_webp
-from svmv_cli.media.y4m import PipeReader, probe_pipe
+from svmv_cli.media.y4m import pipe_frames, probe_pipe
 
 _ANIMATED = frozenset({"gif", "apng"})
 
@@ -96,11 +97,13 @@ def open_reader(
         stop: s on the source's clock; frames at or after it are not given. None: to the end.
         deinterlace: which pictures are made whole of their fields.
     """
-    if info.row is not None:
-        return SequenceReader(info, pix_fmt=pix_fmt, start=start, stop=stop, deinterlace=deinterlace)
-    if info.stream is not None:
-        return PipeReader(info, pix_fmt=pix_fmt, start=start, stop=stop, deinterlace=deinterlace)
-    return VideoReader(info, pix_fmt=pix_fmt, start=start, stop=stop, deinterlace=deinterlace)
+    if info.is_file:
+        return VideoReader(info, pix_fmt=pix_fmt, start=start, stop=stop, deinterlace=deinterlace)
+
+    def come(first: int) -> Iterator[Frame | None]:
+        return pipe_frames(info) if info.row is None else row_frames(info, first, pix_fmt=pix_fmt)
+
+    return FramewiseReader(info, come, pix_fmt=pix_fmt, start=start, stop=stop, deinterlace=deinterlace)
 
 
 def _refuse_still(path: Path) -> None:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import av
 import numpy as np
 
 from svmv_cli.errors import InputError, UnsupportedError
-from svmv_cli.media.fields import Deinterlace
-from svmv_cli.media.frame import Frame, PixelFormat, Plane
-from svmv_cli.media.framewise import between, whole
+from svmv_cli.media.frame import Frame, PixelFormat
 from svmv_cli.media.info import ColorInfo, FieldInfo, MediaInfo, VideoInfo
 from svmv_cli.media.numbering import Numbering
 from svmv_cli.media.pictures import Converter, color_after, planes_of, working_format
@@ -27,7 +22,6 @@ DEFAULT_RATE = Fraction(24)  # frames/s; pictures have no times of their own
 _CENTER = 2  # AVChromaLocation: where JPEG has its chroma
 _FULL = 2  # AVColorRange
 _UNSPECIFIED = 2
-_NEIGHBOURS = 2  # pictures on one side that the deinterlacer looks at
 
 
 def probe_row(row: Numbering, *, path: Path, rate: Fraction) -> MediaInfo:
@@ -81,97 +75,38 @@ def probe_row(row: Numbering, *, path: Path, rate: Fraction) -> MediaInfo:
     return MediaInfo(path, "image2", size, None, Fraction(0), video, row=row)
 
 
-class SequenceReader:
-    """Decodes a row of pictures; see `inputs.Reader`.
+def row_frames(info: MediaInfo, first: int, *, pix_fmt: str) -> Iterator[Frame | None]:
+    """The pictures of a row as frames, from number `first` on; None for one that cannot be decoded.
 
     Args:
         info: what `probe_row` found.
+        first: 0 is the first picture.
         pix_fmt: planar format the frames are to have; planes are bit-exact where the pictures have it already.
-        start: s; the first frame is the one at or after it. None: from the beginning.
-        stop: s; frames at or after it are not given. None: to the end.
-        deinterlace: which pictures are made whole of their fields.
 
-    Attributes:
-        decoded: frames given so far.
-        damaged: pictures that could not be decoded, and were left out.
-        dropped: always 0.
+    Raises:
+        UnsupportedError: a picture has another size than when it was looked at.
     """
-
-    def __init__(
-        self,
-        info: MediaInfo,
-        *,
-        pix_fmt: str,
-        start: Fraction | None = None,
-        stop: Fraction | None = None,
-        deinterlace: Deinterlace = "off",
-    ) -> None:
-        if info.row is None:
-            raise ValueError(f"{info.path} is no row of pictures")
-        self.decoded = 0
-        self.damaged = 0
-        self.dropped = 0
-        self._told = 0  # what the frames given so far carry of `damaged`
-        self._info = info
-        self._row = info.row
-        self._rate = 1 / info.video.time_base
-        self._format = PixelFormat.parse(pix_fmt)
-        self._color = color_after(info.video.color, source=working_format(info.video.pix_fmt), target=self._format)
-        self._start, self._stop = start, stop
-        self._deinterlace: Deinterlace = deinterlace
-        self._converters: dict[str, Converter] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing is open between two pictures."""
-
-    @property
-    def untold(self) -> tuple[int, int]:
-        """Of `damaged` and `dropped` what no frame given so far carries."""
-        return self.damaged - self._told, 0
-
-    def __iter__(self) -> Iterator[Frame]:
-        """Frames in order, each with its place at the constant rate.
-
-        Raises:
-            UnsupportedError: a picture has another size than when it was looked at.
-        """
-        frames = whole(self._frames(), how=self._deinterlace, video=self._info.video)
-        for frame in between(frames, self._start, self._stop):
-            self.decoded += 1
-            faults, self._told = self.untold[0], self.damaged
-            yield replace(frame, damaged=faults)
-
-    def _frames(self) -> Iterator[Frame]:
-        decoder = StillDecoder()
-        # A filter that looks at neighbours begins a little earlier.
-        before = 0 if self._deinterlace == "off" else _NEIGHBOURS
-        first = 0 if self._start is None else max(0, math.ceil(self._start * self._rate) - before)
-        for index in range(first, self._row.count):
-            path = self._row.path(index)
-            try:
-                picture = decoder.decode(path, read_header(path).codec)
-            except InputError:
-                self.damaged += 1
-                continue
-            video = self._info.video
-            if (picture.width, picture.height) != (video.width, video.height):
-                raise UnsupportedError(f"{path} has changed its size since the work began")
-            yield Frame(index / self._rate, 1 / self._rate, self._format, self._planes(picture))
-
-    def _planes(self, picture: av.VideoFrame) -> tuple[Plane, ...]:
+    if info.row is None:
+        raise ValueError(f"{info.path} is no row of pictures")
+    video, layout = info.video, PixelFormat.parse(pix_fmt)
+    color = color_after(video.color, source=working_format(video.pix_fmt), target=layout)
+    decoder = StillDecoder()
+    converters: dict[str, Converter] = {}
+    for index in range(first, info.row.count):
+        path = info.row.path(index)
+        try:
+            picture = decoder.decode(path, read_header(path).codec)
+        except InputError:
+            yield None
+            continue
+        if (picture.width, picture.height) != (video.width, video.height):
+            raise UnsupportedError(f"{path} has changed its size since the work began")
         name = picture.format.name
-        if name.replace("yuvj", "yuv") == self._format.name:
-            return planes_of(picture, self._format)
-        if name not in self._converters:
-            self._converters[name] = Converter(
-                source=_color_of(picture), target=self._color, pixel_format=self._format.name
-            )
-        return planes_of(self._converters[name](picture), self._format)
+        if name.replace("yuvj", "yuv") != layout.name:
+            if name not in converters:
+                converters[name] = Converter(source=_color_of(picture), target=color, pixel_format=pix_fmt)
+            picture = converters[name](picture)
+        yield Frame(index * video.time_base, video.time_base, layout, planes_of(picture, layout))
 
 
 @dataclass(frozen=True, slots=True)

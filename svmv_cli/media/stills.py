@@ -39,7 +39,7 @@ def read_header(path: Path) -> StillHeader:
     try:
         with path.open("rb") as file:
             header = _header_of(file)
-    except (struct.error, KeyError) as error:
+    except (struct.error, KeyError, ValueError) as error:
         raise InputError(f"{path} is no picture that can be read (its header is damaged)") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read ({reason(error)})") from error
@@ -112,8 +112,8 @@ def _header_of(file: BinaryIO) -> StillHeader | None:
     if head.startswith(b"\xff\xd8\xff"):
         return _jpeg(file)
     if head.startswith(b"BM"):
-        width, height, _, bits = struct.unpack_from("<iiHH", head, 18)
-        return StillHeader("bmp", width, abs(height), bytes([bits]))
+        width, height = struct.unpack_from("<ii", head, 18)
+        return StillHeader("bmp", width, abs(height), head[28:30])
     if head[:4] in (b"II*\0", b"MM\0*"):
         return _tiff(file, head)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":

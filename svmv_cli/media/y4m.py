@@ -12,13 +12,11 @@ import numpy as np
 
 from svmv_cli.errors import InputError, OutputError, UsageError
 from svmv_cli.media.bare import PIPE
-from svmv_cli.media.fields import Deinterlace
 from svmv_cli.media.finishing import upright, upright_size
 from svmv_cli.media.frame import Frame, PixelFormat, Plane
-from svmv_cli.media.framewise import between, whole
 from svmv_cli.media.info import ColorInfo, FieldInfo, MediaInfo, VideoInfo
 from svmv_cli.media.outfile import Carried
-from svmv_cli.media.pictures import Converter, color_after, matrix_of, picture_of, planes_of, working_format
+from svmv_cli.media.pictures import Converter, matrix_of, picture_of, planes_of, working_format
 from svmv_cli.media.target import Target
 from svmv_cli.media.writer import Check, WrittenInfo
 from svmv_cli.media.y4m_header import LONGEST, Y4mHeader, parse_header
@@ -60,81 +58,24 @@ def probe_pipe() -> MediaInfo:
     return MediaInfo(PIPE, "yuv4mpegpipe", 0, None, Fraction(0), video, stream=header)
 
 
-class PipeReader:
-    """Reads frames from stdin as they come, once; see `inputs.Reader`.
+def pipe_frames(info: MediaInfo) -> Iterator[Frame | None]:
+    """The frames left in the pipe, as they come, once; None, and then no more, where the stream is torn.
 
     Args:
         info: what `probe_pipe` found.
-        pix_fmt: planar format the frames are to have; planes are bit-exact where the stream has it already.
-        start: s; frames before it are read and not given.
-        stop: s; nothing from there on is given.
-        deinterlace: which pictures are made whole of their fields.
-
-    Attributes:
-        decoded: frames given so far.
-        damaged: 1 when the stream stopped in the middle of a frame, or went on with something else.
-        dropped: always 0.
     """
-
-    def __init__(
-        self,
-        info: MediaInfo,
-        *,
-        pix_fmt: str,
-        start: Fraction | None = None,
-        stop: Fraction | None = None,
-        deinterlace: Deinterlace = "off",
-    ) -> None:
-        if info.stream is None:
-            raise ValueError(f"{info.path} is no pipe")
-        self.decoded = 0
-        self.damaged = 0
-        self.dropped = 0
-        self._header = info.stream
-        self._own = PixelFormat.parse(info.stream.pix_fmt)
-        self._format = PixelFormat.parse(pix_fmt)
-        self._start, self._stop = start, stop
-        self._deinterlace: Deinterlace = deinterlace
-        self._video = info.video
-        color = info.video.color
-        after = color_after(color, source=self._own, target=self._format)
-        self._converter = Converter(source=color, target=after, pixel_format=pix_fmt)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stdin belongs to the process."""
-
-    @property
-    def untold(self) -> tuple[int, int]:
-        """Of `damaged` and `dropped` what no frame given so far carries: a fault ends the stream."""
-        return self.damaged, 0
-
-    def __iter__(self) -> Iterator[Frame]:
-        """Frames in order, each with its place at the stream's rate."""
-        step = 1 / self._header.rate
-        come = (Frame(i * step, step, self._own, p) for i, p in enumerate(self._pictures(_standard_input())))
-        for frame in between(whole(come, how=self._deinterlace, video=self._video), self._start, self._stop):
-            self.decoded += 1
-            yield self._converted(frame)
-
-    def _pictures(self, source: BinaryIO) -> Iterator[tuple[Plane, ...]]:
-        while line := source.readline(LONGEST):
-            whole = line.startswith(_FRAME) and line.endswith(b"\n")
-            planes = _read_planes(source, self._own, self._header) if whole else None
-            if planes is None:
-                self.damaged += 1
-                return
-            yield planes
-
-    def _converted(self, frame: Frame) -> Frame:
-        if self._own.name == self._format.name:
-            return frame
-        planes = planes_of(self._converter(picture_of(frame)), self._format)
-        return Frame(frame.time, frame.duration, self._format, planes)
+    if info.stream is None:
+        raise ValueError(f"{info.path} is no pipe")
+    source, layout, step = _standard_input(), PixelFormat.parse(info.stream.pix_fmt), info.video.time_base
+    number = 0
+    while line := source.readline(LONGEST):
+        sound = line.startswith(_FRAME) and line.endswith(b"\n")
+        planes = _read_planes(source, layout, info.stream) if sound else None
+        if planes is None:
+            yield None
+            return
+        yield Frame(number * step, step, layout, planes)
+        number += 1
 
 
 class Y4mFile:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from svmv_cli.errors import InputError, OutputError, UnsupportedError
+from svmv_cli.errors import InputError, OutputError, SvmvError, UnsupportedError
 from svmv_cli.media.frame import Frame, PixelFormat
 from svmv_cli.media.info import MediaInfo
 from svmv_cli.media.inputs import examine, open_reader
@@ -119,6 +119,26 @@ def test_a_palette_has_alpha_only_if_it_says_so(tmp_path: Path) -> None:
         green, blue, red, *alpha = (plane[0, :2].tolist() for plane in frames_of(info)[0].planes)
         assert (green, blue, red) == ([0, 255], [0, 0], [255, 0])
         assert alpha == ([[0, 255]] if transparent else [])
+
+
+@pytest.mark.parametrize(
+    ("suffix", "pix_fmt"),
+    [(".png", "rgba"), (".jpg", "yuvj420p"), (".tif", "rgb24"), (".bmp", "bgr24"), (".webp", "bgra")],
+)
+def test_broken_pictures_end_in_a_sentence_or_in_fewer_frames(tmp_path: Path, suffix: str, pix_fmt: str) -> None:
+    folder = make_row(tmp_path, name="{}" + suffix, pix_fmt=pix_fmt, numbers=range(2), size=(48, 32))
+    victim = folder / f"1{suffix}"
+    whole = victim.read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(25):
+        data = np.frombuffer(whole, np.uint8).copy()
+        data[rng.integers(0, rng.choice([40, len(data)]), 3)] = rng.integers(0, 256, 3)
+        victim.write_bytes(data.tobytes()[: rng.integers(len(data) // 2, 3 * len(data))])
+        try:
+            frames = frames_of(examine(folder / f"%d{suffix}"))
+        except SvmvError:
+            continue
+        assert 1 <= len(frames) <= 2
 
 
 def test_sizes_must_agree(tmp_path: Path) -> None:

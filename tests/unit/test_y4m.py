@@ -187,3 +187,13 @@ def test_tags_that_are_lost_are_named(tmp_path: Path) -> None:
     assert any("BT.709" in note for note in target.notes)
     assert any("2 chapters are lost" in note for note in target.notes)
     assert [stream.action for stream in target.streams] == ["drop", "drop"]
+
+
+def test_fields_are_made_whole(tmp_path: Path, pipe: Pipe) -> None:
+    data = y4m(tmp_path / "a.y4m", "yuv420p", frames=6).replace(b" Ip ", b" It ", 1)
+    for how, per_frame in (("frames", 1), ("fields", 2)):
+        info = pipe(data)
+        assert info.video.fields.interlaced
+        with open_reader(info, pix_fmt="yuv420p", deinterlace=how, start=1 / NTSC) as reader:  # type: ignore[arg-type]
+            frames = list(reader)
+        assert [frame.time for frame in frames] == [1 / NTSC + i / NTSC / per_frame for i in range(5 * per_frame)]
