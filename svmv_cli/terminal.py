@@ -218,7 +218,7 @@ def _color(video: VideoInfo) -> str:
         parts.append(f"chroma {SITINGS[color.chroma_location - 1]}")
     if video.hdr.mastering or video.hdr.light:
         parts.append("HDR10 mastering data")
-    return ", ".join([*parts, *video.hdr.per_frame])
+    return ", ".join(parts)
 
 
 def _span(video: VideoInfo) -> str:

@@ -5,24 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
-from itertools import islice
 from typing import Literal
 
 import av
 import numpy as np
-import numpy.typing as npt
-from av.container import InputContainer
 from av.filter import Graph
 
+from svmv_cli.media.glimpses import Glimpse
 from svmv_cli.media.info import FieldInfo, VideoInfo
-from svmv_cli.media.opening import packets_of
 
 # off: as they are · flagged: those that say they are interlaced · frames: all · fields: all, two pictures of each
 Deinterlace = Literal["off", "flagged", "frames", "fields"]
 Timed = tuple[av.VideoFrame, Fraction]  # s
 
-_PLACES = (0.0, 0.3, 0.7)  # of the film, where it is looked at: titles are often progressive
-_LOOKED_AT = 6  # pictures at each place
 _LEAST = 8  # px: the filter needs three lines of every plane
 _BOTTOM_FIRST = (3, 4)  # AVFieldOrder: the bottom field is shown first
 _INTERLACED = (2, 3, 4, 5)
@@ -30,36 +25,13 @@ _INTERLACED = (2, 3, 4, 5)
 _TELLING = frozenset({"h264", "hevc", "vvc", "mpeg1video", "mpeg2video", "mpeg4", "vc1", "dvvideo", "prores"})
 
 
-def fields_of(container: InputContainer, stream: av.VideoStream, times: npt.NDArray[np.int64]) -> FieldInfo:
-    """What some pictures from the beginning, the middle and further on say of their fields, and the header.
-
-    Args:
-        container: open; it is left at another place.
-        stream: the video in it.
-        times: of its pictures, rising, ticks.
-    """
+def fields_of(stream: av.VideoStream, glimpses: Iterable[Glimpse]) -> FieldInfo:
+    """What some pictures of a stream say of their fields, and its header."""
     context = stream.codec_context
     order = context.field_order
-    flagged = any(_some_interlaced(container, stream, int(times[int(place * len(times))])) for place in _PLACES)
+    flagged = any(glimpse.interlaced for glimpse in glimpses)
     declared = order in _INTERLACED and context.codec.canonical_name not in _TELLING
     return FieldInfo(flagged or declared, flagged, declared and order in _BOTTOM_FIRST)
-
-
-def _some_interlaced(container: InputContainer, stream: av.VideoStream, tick: int) -> bool:
-    try:
-        container.seek(tick, stream=stream, backward=True)
-    except av.FFmpegError:
-        return False  # a file that cannot be searched in is judged by its header
-    packets = packets_of(container, [stream], damaged=lambda: None)
-    return any(picture.interlaced_frame for picture in islice(_decoded(stream, packets), _LOOKED_AT))
-
-
-def _decoded(stream: av.VideoStream, packets: Iterable[av.Packet[av.stream.Stream]]) -> Iterator[av.VideoFrame]:
-    for packet in packets:
-        try:
-            yield from stream.decode(packet)
-        except av.FFmpegError:
-            continue
 
 
 def can_deinterlace(video: VideoInfo) -> bool:

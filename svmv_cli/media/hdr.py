@@ -1,4 +1,4 @@
-"""HDR metadata of a decoded picture, and how each encoder is told it. Knows no files."""
+"""HDR metadata of a decoded film, and how each encoder is told it. Knows no files."""
 
 from __future__ import annotations
 
@@ -14,12 +14,6 @@ from svmv_cli.media.info import HdrInfo, LightLevel, MasteringDisplay
 
 _MASTERING = struct.Struct("=22i")  # AVMasteringDisplayMetadata: ten fractions and two flags
 _LIGHT = struct.Struct("=2I")  # AVContentLightMetadata
-_PER_FRAME = {
-    Type.DYNAMIC_HDR_PLUS: "HDR10+",
-    Type.DOVI_METADATA: "Dolby Vision",
-    Type.DOVI_RPU_BUFFER: "Dolby Vision",
-    Type.DYNAMIC_HDR_VIVID: "HDR Vivid",
-}
 _CHROMATICITY, _LUMINANCE = 50_000, 10_000  # units of ST 2086, as x264 and x265 want them
 
 
@@ -27,15 +21,12 @@ def hdr_of(picture: av.VideoFrame) -> HdrInfo:
     """What a picture carries; FFmpeg has put what its container said on it too."""
     mastering: MasteringDisplay | None = None
     light: LightLevel | None = None
-    per_frame: list[str] = []
     for data in side_data_of(picture):
         if data.type is Type.MASTERING_DISPLAY_METADATA:
             mastering = _mastering(bytes(data))
         elif data.type is Type.CONTENT_LIGHT_LEVEL and len(bytes(data)) >= _LIGHT.size:
             light = LightLevel(*_LIGHT.unpack_from(bytes(data)))
-        elif (name := _PER_FRAME.get(data.type)) and name not in per_frame:
-            per_frame.append(name)
-    return HdrInfo(mastering, light, tuple(per_frame))
+    return HdrInfo(mastering, light)
 
 
 def side_data_of(picture: av.VideoFrame) -> list[SideData]:

@@ -55,11 +55,10 @@ class LightLevel:
 
 @dataclass(frozen=True, slots=True)
 class HdrInfo:
-    """What HDR pictures carry beside their samples."""
+    """What is true of all pictures of an HDR film."""
 
     mastering: MasteringDisplay | None = None
     light: LightLevel | None = None
-    per_frame: tuple[str, ...] = ()  # kinds of metadata that change from frame to frame, by the names users know
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +93,7 @@ class VideoInfo:
     last_duration: Fraction = Fraction(0)  # s, of the last packet; 0 when unknown
     display_matrix: tuple[int, ...] = ()  # FFmpeg's nine numbers; none for a picture shown as it is stored
     hdr: HdrInfo = HdrInfo()
+    beside: tuple[str, ...] = ()  # what pictures carry beside their samples and new ones cannot, by names users know
     times_made_up: bool = False  # the file stores no timestamps: picture i is at packet_times[i], by count alone
     leading: int = 0  # pictures in front of packet_times that need one the file does not hold: it begins mid-GOP
     torn: int = 0  # packets that the demuxer saw damaged, and stretches it could not read

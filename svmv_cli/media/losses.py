@@ -3,6 +3,8 @@
 from svmv_cli.media.frame import PixelFormat
 from svmv_cli.media.info import SITINGS, ColorInfo, HdrInfo, VideoInfo
 
+DOLBY_VISION = "Dolby Vision metadata"
+_UNTAGGED = 2  # ITU-T H.273 matrix
 LIMITED_ONLY = frozenset({"prores"})  # codecs whose decoders take all levels for limited
 _USUAL = (0, 1)  # AVChromaLocation: unsaid, left
 
@@ -51,7 +53,7 @@ def shape_losses(video: VideoInfo, color: ColorInfo, *, muxer: str, codec: str) 
 
 
 def hdr_losses(hdr: HdrInfo, *, codec: str, written: bool) -> tuple[str, ...]:
-    """What is lost of the HDR metadata.
+    """What is lost of the metadata of the whole film.
 
     Args:
         hdr: the source's.
@@ -63,8 +65,15 @@ def hdr_losses(hdr: HdrInfo, *, codec: str, written: bool) -> tuple[str, ...]:
         # The codecs that can are those of which only the GPU's encoders cannot.
         remedy = "--encoder cpu" if codec in {"h264", "hevc", "av1"} else "--codec hevc or av1"
         losses.append(f"the HDR10 mastering data is lost: {codec} does not write it here; use {remedy}")
-    if hdr.per_frame:
-        losses.append(
-            f"{' and '.join(hdr.per_frame)} metadata is lost: it belongs to single frames, new ones have none"
-        )
     return tuple(losses)
+
+
+def lost_beside(video: VideoInfo) -> tuple[str, ...]:
+    """What pictures carry beside their samples: it belongs to single ones, new ones have none."""
+    if not video.beside:
+        return ()
+    lost = f"not carried over, since pictures are encoded anew: {', '.join(video.beside)}"
+    if DOLBY_VISION in video.beside and video.color.matrix == _UNTAGGED:
+        # Profile 5 stores ITP colours, which only its metadata turns into pictures.
+        return lost, "the colours are likely wrong: this Dolby Vision has no plain picture below it"
+    return (lost,)

@@ -16,11 +16,12 @@ from av.stream import Disposition, Stream
 from svmv_cli.errors import InputError, UnsupportedError
 from svmv_cli.media.decoders import Decoder, decoder_of
 from svmv_cli.media.fields import fields_of
+from svmv_cli.media.glimpses import Glimpse, glimpses_of
 from svmv_cli.media.hdr import hdr_of
-from svmv_cli.media.info import FieldInfo, MediaInfo, StreamInfo, VideoInfo
+from svmv_cli.media.info import MediaInfo, StreamInfo, VideoInfo
 from svmv_cli.media.opening import open_source, packets_of
 from svmv_cli.media.survey import Survey
-from svmv_cli.media.tags import color_of, display_matrix_of
+from svmv_cli.media.tags import beside_of, color_of, display_matrix_of
 
 _NTSC = Fraction(1000, 1001)
 _SNAP = Fraction(1, 10_000)  # Matroska reduces 48000/1001 to 7001/146: as near as this, the round rate is meant
@@ -48,7 +49,7 @@ def probe(path: Path) -> MediaInfo:
             size=path.stat().st_size,
             duration_claimed=_container_duration(container),
             start_claimed=_start(container, scan.times[0] * scan.time_base),
-            video=_video_info(stream, first, scan, fields_of(container, stream, scan.times)),
+            video=_video_info(stream, first, scan, glimpses_of(container, stream, scan.times)),
             others=tuple(
                 _stream_info(other)
                 for other in container.streams
@@ -199,7 +200,7 @@ def _rate_of(stream: av.VideoStream, scan: _Scan) -> Fraction | None:
     return snap_rate((len(scan.times) - 1) / span)
 
 
-def _video_info(stream: av.VideoStream, first: av.VideoFrame, scan: _Scan, fields: FieldInfo) -> VideoInfo:
+def _video_info(stream: av.VideoStream, first: av.VideoFrame, scan: _Scan, glimpses: tuple[Glimpse, ...]) -> VideoInfo:
     duration = stream.duration * stream.time_base if stream.duration and stream.time_base else None
     return VideoInfo(
         index=stream.index,
@@ -212,7 +213,7 @@ def _video_info(stream: av.VideoStream, first: av.VideoFrame, scan: _Scan, field
         sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
         rotation=first.rotation,
         display_matrix=display_matrix_of(first),
-        fields=fields,
+        fields=fields_of(stream, glimpses),
         rate_claimed=_rate_of(stream, scan),
         frames_claimed=stream.frames or None,
         duration_claimed=duration,
@@ -220,6 +221,7 @@ def _video_info(stream: av.VideoStream, first: av.VideoFrame, scan: _Scan, field
         packet_times=scan.times,
         last_duration=(scan.last_duration or 0) * scan.time_base,
         hdr=hdr_of(first),
+        beside=beside_of(first, glimpses),
         times_made_up=scan.made_up,
         leading=scan.leading,
         torn=scan.torn,

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from io import BytesIO
 
 import av
 from av.sidedata.sidedata import Type
 
 from svmv_cli.media import ebml
+from svmv_cli.media.glimpses import Glimpse
 from svmv_cli.media.hdr import side_data_of
 from svmv_cli.media.info import ColorInfo
+from svmv_cli.media.losses import DOLBY_VISION
 
 _MATRIX = struct.Struct("=9i")
 _AS_STORED = (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+_BESIDE = {
+    Type.DYNAMIC_HDR_PLUS: "HDR10+ metadata",
+    Type.DOVI_METADATA: DOLBY_VISION,
+    Type.DOVI_RPU_BUFFER: DOLBY_VISION,
+    Type.DYNAMIC_HDR_VIVID: "HDR Vivid metadata",
+    Type.A53_CC: "closed captions (CEA-608/708)",
+    Type.SPHERICAL: "the projection of a 360° film",
+    Type.STEREO3D: "the layout of a stereoscopic film",
+    Type.ICC_PROFILE: "the ICC profile",
+    Type.AMBIENT_VIEWING_ENVIRONMENT: "the ambient viewing environment",
+    Type.AFD: "the active format description",
+}
 # AVChromaLocation by FFmpeg's names, in its order from 1 on.
 _NAMES = ("left", "center", "topleft", "top", "bottomleft", "bottom")
 _BY_PLACE = {(1, 2): 1, (2, 2): 2, (1, 1): 3, (2, 1): 4}  # (across, down), 1 cosited, 2 half-way
@@ -71,6 +86,12 @@ def _turned(degrees: int) -> tuple[int, ...]:
     cosine, sine = ((1, 0), (0, 1), (-1, 0), (0, -1))[degrees // 90 % 4]
     one = 1 << 16
     return (cosine * one, -sine * one, 0, sine * one, cosine * one, 0, 0, 0, 1 << 30)
+
+
+def beside_of(first: av.VideoFrame, glimpses: Iterable[Glimpse]) -> tuple[str, ...]:
+    """What pictures carry beside their samples and PyAV cannot give to new ones, by names users know."""
+    kinds = {data.type for data in side_data_of(first)}.union(*(glimpse.carries for glimpse in glimpses))
+    return tuple(dict.fromkeys(name for kind, name in _BESIDE.items() if kind in kinds))
 
 
 def siting_options(location: int) -> tuple[tuple[str, str], ...]:

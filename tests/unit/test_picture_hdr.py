@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from svmv_cli.app import app
 from svmv_cli.media.info import ColorInfo, HdrInfo, LightLevel, MasteringDisplay
-from svmv_cli.media.losses import hdr_losses
+from svmv_cli.media.losses import DOLBY_VISION, hdr_losses, lost_beside
 from svmv_cli.media.probe import probe
 from svmv_cli.media.target import choose_target
 from svmv_cli.timeline import Clock
@@ -86,36 +86,47 @@ def test_what_cannot_carry_mastering_data_says_so(source: Path, suffix: str, cod
     assert any("mastering data is lost" in note and codec in note for note in target.notes)
 
 
-def test_metadata_of_single_frames_is_named_as_lost(source: Path) -> None:
+def test_what_pictures_carry_beside_is_named_as_lost(source: Path) -> None:
     info = probe(source)
-    rich = replace(info, video=replace(info.video, hdr=HdrInfo(DISPLAY, LEVEL, ("Dolby Vision", "HDR10+"))))
+    assert info.video.beside == ()
+    rich = replace(info, video=replace(info.video, beside=(DOLBY_VISION, "closed captions (CEA-608/708)")))
     target = choose_target(rich, path=Path("out.mp4"), clock=Clock(Fraction(0)), rate=Fraction(48), encoder="cpu")
-    assert [note for note in target.notes if note.startswith("Dolby Vision and HDR10+ metadata is lost")]
-    assert hdr_losses(HdrInfo(), codec="vp9", written=False) == ()
+    assert [note.partition(": ")[2] for note in target.notes] == [f"{DOLBY_VISION}, closed captions (CEA-608/708)"]
+    below = replace(rich.video, color=ColorInfo(full_range=True))
+    assert "colours are likely wrong" in lost_beside(below)[1]
     assert "--encoder cpu" in hdr_losses(HdrInfo(DISPLAY), codec="hevc", written=False)[0]
+    assert hdr_losses(HdrInfo(), codec="vp9", written=False) == ()
 
 
-def test_hdr10_plus_is_seen_in_real_pictures(tmp_path: Path) -> None:
-    """A message of HDR10+ (SMPTE ST 2094-40), written bit by bit, in front of each picture of a bare HEVC stream."""
-    clip = make_clip(tmp_path / "in.hevc", frames=3, codec="libx265", pix_fmt="yuv420p10le", color=HDR10)
+def hdr10_plus() -> bytes:
+    """A message of SMPTE ST 2094-40, bit by bit."""
     fields = [(0xB5, 8), (0x3C, 16), (1, 16), (4, 8), (1, 8), (1, 2), (4000, 27), (0, 1)]
     fields += [(50_000, 17)] * 4 + [(0, 4), (500, 10), (0, 1), (0, 1), (0, 1)]
     bits = "".join(f"{value:0{width}b}" for value, width in fields)
-    message = int(bits.ljust(-(-len(bits) // 8) * 8, "0"), 2).to_bytes(-(-len(bits) // 8), "big")
-    # A user-data message that is registered (4), its length, its content, the stop bit; no byte pairs to escape.
-    body = bytes([0x4E, 1, 4, len(message)]) + message + b"\x80"
-    unit = b"\0\0\0\1" + _escaped(body)
+    return int(bits.ljust(-(-len(bits) // 8) * 8, "0"), 2).to_bytes(-(-len(bits) // 8), "big")
+
+
+def captions() -> bytes:
+    """A message of ATSC A/53 with one pair of caption bytes."""
+    return b"\xb5\x00\x31GA94\x03" + bytes([0x40 | 1, 0xFF, 0xFC, 0x94, 0x20, 0xFF])
+
+
+@pytest.mark.parametrize(
+    ("message", "name"),
+    [(hdr10_plus(), "HDR10+ metadata"), (captions(), "closed captions (CEA-608/708)")],
+    ids=["HDR10+", "captions"],
+)
+def test_they_are_seen_in_real_pictures(tmp_path: Path, message: bytes, name: str) -> None:
+    """A registered message (4), its length and content and the stop bit, in front of each picture."""
+    clip = make_clip(tmp_path / "in.hevc", frames=5, codec="libx265", pix_fmt="yuv420p10le", color=HDR10)
+    unit = b"\0\0\0\1" + _escaped(bytes([0x4E, 1, 4, len(message)]) + message + b"\x80")
     stream = clip.path.read_bytes()
     codes = (at for at in range(len(stream) - 4) if stream[at : at + 3] == b"\0\0\1")
     starts = [at for at in codes if stream[at + 3] >> 1 < 32]  # pictures; settings and messages have higher numbers
     for at in reversed(starts):
         stream = stream[:at] + unit + stream[at:]
     clip.path.write_bytes(stream)
-    assert probe(clip.path).video.hdr.per_frame == ("HDR10+",)
-    target = choose_target(
-        probe(clip.path), path=tmp_path / "out.mp4", clock=Clock(Fraction(0)), rate=Fraction(48), encoder="cpu"
-    )
-    assert any(note.startswith("HDR10+ metadata is lost") for note in target.notes)
+    assert probe(clip.path).video.beside == (name,)
 
 
 def _escaped(body: bytes) -> bytes:
