@@ -12,8 +12,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from svmv_cli.media.info import ColorInfo
-from tests.kept import LOST, compared, read
+from tests.kept import LOST, NONE, compared, read
 from tests.media import make_clip
+from tests.rows import make_row
 from tests.tracks import with_cover, with_timecode, with_track
 
 Run = Callable[..., tuple[int, str]]  # the command: arguments → exit code, what it said
@@ -56,10 +57,22 @@ def gopro(folder: Path) -> Path:
     return with_track(folder / "in.mp4", "bin_data", handler="GoPro MET")
 
 
+def row(pix_fmt: str) -> Callable[[Path], Path]:
+    """A maker of numbered pictures in files of their own."""
+    return lambda folder: make_row(folder / "in", pix_fmt=pix_fmt, size=(64, 48)) / "%05d.png"
+
+
+def y4m(folder: Path) -> Path:
+    """Raw pictures with a header."""
+    return make_clip(folder / "in.y4m", frames=12, size=(64, 48), codec="wrapped_avframe").path
+
+
 PRORES = clip(".mov", codec="prores_ks", pix_fmt="yuva444p10le")
 _X265 = {"preset": "ultrafast", "x265-params": "log-level=none:pools=1"}
 _VP9 = {"cpu-used": "8", "deadline": "realtime"}
 _VFR = [Fraction(t, 1000) for t in (0, 40, 55, 120, 160, 300, 333, 400, 480, 500)]
+
+_PRESETS = {".webm": "8", **dict.fromkeys((".mp4", ".mkv", ".mov", ".ts"), "ultrafast")}
 
 ROWS = (
     Row("MKV: 3 × AAC, SRT, chapters, font", rich(".mkv"), (".mkv", ".mp4", ".mov", ".webm", ".ts")),
@@ -108,6 +121,10 @@ ROWS = (
     Row("FFV1, RGB", clip(".mkv", codec="ffv1", pix_fmt="gbrp10le"), (".mkv",), ("--codec", "ffv1")),
     Row("Pixels 32:27", clip(".mp4", sample_aspect_ratio=Fraction(32, 27)), (".mp4", ".mkv", ".webm", ".ts")),
     Row("Rotated by 90°", clip(".mp4", rotation=90), (".mp4", ".mkv", ".mov", ".webm", ".ts")),
+    Row("PNG, 8 bits", row("rgb24"), ("%05d.png", ".mp4", ".mkv")),
+    Row("PNG, 16 bits, alpha", row("rgba64be"), ("%05d.png",)),
+    Row("Y4M", y4m, (".y4m", ".mp4")),
+    Row("MP4 to pictures", clip(".mp4", audio=1), ("%05d.png", ".gif", ".apng")),
     Row("Odd size, 65 × 47", clip(".mkv", codec="ffv1", size=(65, 47)), (".mp4", ".webm")),
 )
 
@@ -141,13 +158,16 @@ def table(rows: Iterable[Row], run: Run, folder: Path) -> str:
         source = row.make(place)
         before = read(source)
         for suffix in row.outputs:
-            made = place / f"out{suffix}"
-            quick = () if "--codec" in row.arguments else ("--preset", "8" if suffix == ".webm" else "ultrafast")
+            made = place / (f"out/{suffix}" if suffix[0] == "%" else f"out{suffix}")
+            plain = "--codec" in row.arguments or suffix not in _PRESETS
+            quick = () if plain else ("--preset", _PRESETS[suffix])
             code, said = run("upsample", source, "-o", made, *row.arguments, *quick)
             way = f"{row.way} {suffix}".strip()
             if code:
                 raise RuntimeError(f"{row.name}, {way}: exit code {code}\n{said}")
             marks = compared(before, read(made), factor=row.factor, stretch=row.stretch, start=row.start)
+            if suffix[0] == "%":  # pictures alone have no time
+                marks |= dict.fromkeys(("duration", "times"), NONE)
             names = list(marks)
             lines.append(f"| {row.name} | {way} | {' | '.join(marks.values())} |")
             lost = [name for name, mark in marks.items() if mark == LOST]

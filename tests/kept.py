@@ -13,6 +13,7 @@ from av.stream import Disposition
 
 from svmv_cli.media.frame import PixelFormat
 from svmv_cli.media.info import ColorInfo, HdrInfo
+from svmv_cli.media.inputs import examine, open_reader
 from svmv_cli.media.labels import lasting
 from svmv_cli.media.pictures import working_format
 from svmv_cli.media.probe import probe
@@ -47,7 +48,9 @@ class Facts:
 
 
 def read(path: Path) -> Facts:
-    """Read a file through."""
+    """Read a file through; rows of pictures, animations and y4m by the command's own readers."""
+    if "%" in path.name or path.suffix in {".gif", ".apng", ".webp", ".y4m"}:
+        return _read_pictures(path)
     info = probe(path)
     video = info.video
     times = read_times(path)
@@ -74,6 +77,31 @@ def read(path: Path) -> Facts:
             hdr=video.hdr,
             timecode=next((other.timecode for other in info.others if other.timecode), None),
         )
+
+
+def _read_pictures(path: Path) -> Facts:
+    info = examine(path)
+    video = info.video
+    layout = working_format(video.pix_fmt)
+    with open_reader(info, pix_fmt=layout.name) as reader:
+        frames = list(reader)
+    return Facts(
+        times=[frame.time - frames[0].time for frame in frames],
+        duration=frames[-1].time + frames[-1].duration - frames[0].time,
+        clicks=[],
+        numbers=[],
+        streams={},
+        words=[],
+        chapters=[],
+        attachments=[],
+        tags=set(),
+        color=video.color,
+        layout=layout,
+        shape=video.sample_aspect_ratio,
+        matrix=video.display_matrix,
+        hdr=video.hdr,
+        timecode=None,
+    )
 
 
 def _streams(container: InputContainer) -> dict[str, list[tuple[str, str]]]:
@@ -217,6 +245,8 @@ def _data(before: Facts, after: Facts) -> str:
 
 def _colors(before: Facts, after: Facts) -> str:
     """Where chroma is sited is a question of 4:2:0 alone."""
+    if before.layout.kind == "gbr":
+        return NONE  # its matrix is none, and must become one where it is stored otherwise
     one, other = before.color, after.color
     if _chroma(before.layout) != 2 or _chroma(after.layout) != 2:
         one, other = replace(one, chroma_location=0), replace(other, chroma_location=0)
