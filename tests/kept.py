@@ -132,7 +132,8 @@ def _tags(container: InputContainer) -> set[str]:
     tags = {f"{key.lower()}={value}" for key, value in lasting(container.metadata).items()}
     for stream in (*container.streams.video, *container.streams.audio):
         tags |= {f"{stream.index} {value}" for key, value in lasting(stream.metadata).items() if key == "title"}
-        several = len([other for other in container.streams if other.type == stream.type]) > 1
+        alike = [s for s in container.streams if s.type == stream.type and not s.disposition & Disposition.attached_pic]
+        several = len(alike) > 1
         tags |= {f"{stream.index} default"} if several and stream.disposition & Disposition.default else set()
     return tags
 

@@ -126,7 +126,7 @@ def _losses(
         losses.append(f"{info.chapters} chapters are lost: {choice.noun} has no place for them")
     height = info.video.height
     if choice.codec == "gif":
-        losses.append("a GIF shows 256 colours")
+        losses.append("a GIF shows 256 colours, at whole hundredths of a second")
     if choice.codec == "y4m" and source.kind == "yuv" and matrix_of(color, height) != matrix_of(ColorInfo(), height):
         name = _MATRICES.get(color.matrix, f"matrix {color.matrix}")
         losses.append(f"y4m does not say that its colours are {name}: tell the program that reads it")
