@@ -55,14 +55,17 @@ def _least_alpha(picture: av.VideoFrame) -> int:
 
 
 def measure_webp(path: Path) -> Measured:
-    """Count the pictures of an animated WebP, and their time; equal neighbours are stored as one.
+    """Count the pictures of a WebP, and their time; equal neighbours are stored as one, without time if it is the only.
 
     Raises:
         OutputError: it is none, or is not whole.
     """
-    durations = [int.from_bytes(body[12:15], "little") for name, body in _chunks(path) if name == b"ANMF"]
+    chunks = list(_chunks(path))
+    durations = [int.from_bytes(body[12:15], "little") for name, body in chunks if name == b"ANMF"]
+    if not durations and any(name in (b"VP8 ", b"VP8L") for name, _ in chunks):
+        durations = [0]
     if not durations:
-        raise OutputError(f"{path} is no animation that can be read back")
+        raise OutputError(f"{path} is no picture that can be read back")
     whole, last = sum(durations) * _MILLISECOND, durations[-1] * _MILLISECOND
     return Measured(len(durations), whole, first=Fraction(0), last=whole - last, sound=(), merged=True)
 

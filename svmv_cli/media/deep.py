@@ -28,10 +28,17 @@ def scaled(planes: Sequence[Plane], layout: PixelFormat, whites: Sequence[tuple[
     )
 
 
-def whites_before(source: PixelFormat, target: PixelFormat) -> tuple[tuple[int, int], ...]:
-    """Old and new white of each plane in front of swscale: deep RGB is lowered to what it takes for white."""
+def whites_before(source: PixelFormat, target: PixelFormat, *, narrowed: bool) -> tuple[tuple[int, int], ...]:
+    """Old and new white of each plane in front of swscale: deep RGB is lowered to what it takes for white.
+
+    Args:
+        source: what is converted.
+        target: into what.
+        narrowed: from full to limited range; for grey, too, that is done by shifts.
+    """
     top = 2**source.depth - 1
-    lowered = _is_deep_rgb(source) and not _is_deep_rgb(target)
+    deep_gray = source.kind == "gray" and source.depth > 8
+    lowered = (_is_deep_rgb(source) and not _is_deep_rgb(target)) or (deep_gray and narrowed and target.kind == "yuv")
     color = (top, 255 << source.depth - 8 if lowered else top)
     return (color,) * (source.planes - source.alpha) + ((top, top),) * source.alpha
 

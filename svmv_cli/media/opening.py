@@ -83,7 +83,7 @@ def _check_file(path: Path) -> None:
     if path.is_dir():
         raise InputError(f"{path} is a folder, not a video file", hint="Give the file inside it.")
     if not path.is_file():
-        raise InputError(f"{path} is not a regular file", hint="Pipes and devices cannot be searched in.")
+        raise InputError(f"{path} is not a regular file", hint="y4m can be piped in: `… | svmv upsample -`.")
     if not os.access(path, os.R_OK):
         raise InputError(f"{path} may not be read", hint="Check its permissions.")
     if path.stat().st_size == 0:

@@ -97,7 +97,8 @@ def color_after(color: ColorInfo, *, source: PixelFormat, target: PixelFormat) -
     subsampled = target.kind == "yuv" and target.shift_x
     siting = (color.chroma_location or (0 if source.shift_x else _CENTER)) if subsampled else 0
     if source.kind == "gbr" and target.kind != "gbr":
-        return replace(color, matrix=1, full_range=False, chroma_location=siting)
+        matrix = 9 if color.primaries == 9 else 1  # BT.2020 has one of its own
+        return replace(color, matrix=matrix, full_range=False, chroma_location=siting)
     if source.kind != "gbr" and target.kind == "gbr":
         return replace(color, matrix=0, full_range=True, chroma_location=0)
     return replace(color, chroma_location=siting)
@@ -117,30 +118,33 @@ class Converter:
     def __call__(self, picture: av.VideoFrame) -> av.VideoFrame:
         """Convert one picture; its size stays."""
         source, target = working_format(picture.format.name), working_format(self._format)
-        picture = self._with_whites(picture, source, whites_before(source, target))
-        return self._with_whites(self._reformat(picture, self._format), target, whites_after(source, target))
+        narrowed = self._source.full_range and not self._target.full_range
+        picture = self._with_whites(picture, source, whites_before(source, target, narrowed=narrowed), self._source)
+        picture = self._reformat(picture, self._format, self._source, self._target)
+        return self._with_whites(picture, target, whites_after(source, target), self._target)
 
     def _with_whites(
-        self, picture: av.VideoFrame, layout: PixelFormat, whites: tuple[tuple[int, int], ...]
+        self, picture: av.VideoFrame, layout: PixelFormat, whites: tuple[tuple[int, int], ...], color: ColorInfo
     ) -> av.VideoFrame:
         """The picture with other whites, by way of planes; itself where nothing changes."""
         if all(old == new for old, new in whites):
             return picture
         name = picture.format.name
-        planes = planes_of(self._reformat(picture, layout.name), layout)
-        raised = picture_of(Frame(Fraction(0), Fraction(0), layout, scaled(planes, layout, whites)))
+        planar = picture if name == layout.name else self._reformat(picture, layout.name, color, color)
+        planes = scaled(planes_of(planar, layout), layout, whites)
+        raised = picture_of(Frame(Fraction(0), Fraction(0), layout, planes))
         raised.pts = picture.pts
-        return self._reformat(raised, name)
+        return raised if name == layout.name else self._reformat(raised, name, color, color)
 
-    def _reformat(self, picture: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
+    def _reformat(self, picture: av.VideoFrame, pix_fmt: str, source: ColorInfo, target: ColorInfo) -> av.VideoFrame:
         return self._reformatter.reformat(
             picture,
             format=pix_fmt,
-            src_colorspace=matrix_of(self._source, picture.height),
-            dst_colorspace=matrix_of(self._target, picture.height),
+            src_colorspace=matrix_of(source, picture.height),
+            dst_colorspace=matrix_of(target, picture.height),
             interpolation=_SCALING,
-            src_color_range=range_of(self._source),
-            dst_color_range=range_of(self._target),
+            src_color_range=range_of(source),
+            dst_color_range=range_of(target),
             threads=self._threads,
         )
 

@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from svmv_cli.media.frame import Frame, PixelFormat
+from svmv_cli.media.frame import Frame, PixelFormat, Plane
 from svmv_cli.media.info import ColorInfo
 from svmv_cli.media.pictures import Converter, color_after, nearest_format, picture_of, planes_of, working_format
 from tests.media import draw
@@ -168,3 +168,36 @@ def test_nearest_format_loses_least(wanted: str, offered: list[str], best: str) 
     found = nearest_format(PixelFormat.parse(wanted), [PixelFormat.parse(name) for name in offered])
     assert found is not None
     assert found.name == best
+
+
+FULL, RGB, YUV = ColorInfo(full_range=True), ColorInfo(matrix=0, full_range=True), ColorInfo(matrix=1)
+OF_KIND = {"gray": FULL, "gbr": RGB, "yuv": YUV}
+DEEP = ["yuv444p", "yuv444p10le", "yuva444p10le", "yuv444p12le", "gbrp", "gbrap", "gbrp16le", "gray", "gray16le"]
+
+
+@pytest.mark.parametrize("source", DEEP)
+@pytest.mark.parametrize("target", ["gbrp", "gbrp10le", "gbrp16le", "gbrap16le", "yuv444p10le", "yuva444p12le"])
+def test_white_stays_white_and_opaque_stays_opaque(source: str, target: str) -> None:
+    before, after = PixelFormat.parse(source), PixelFormat.parse(target)
+    there, back = OF_KIND[before.kind], OF_KIND[after.kind]
+    given = white_ramp(before, there)
+    to = Converter(source=there, target=back, pixel_format=target)
+    fro = Converter(source=back, target=there, pixel_format=source)
+    made = to(picture_of(Frame(Fraction(0), Fraction(1), before, given)))
+    planes = planes_of(made, after)
+    top = 2**after.depth - 1
+    assert planes[0][0, -1] == (235 << after.depth - 8 if after.kind == "yuv" else top)
+    if after.alpha:
+        assert (planes[-1] == top).all()
+    again = planes_of(fro(made), before)
+    assert abs(again[0].astype(int) - given[0]).max() <= max(1.0, 1.5 * 2 ** (before.depth - after.depth))
+
+
+def white_ramp(layout: PixelFormat, color: ColorInfo) -> tuple[Plane, ...]:
+    """From black to white, opaque."""
+    scale, top = 2 ** (layout.depth - 8), 2**layout.depth - 1
+    low, high = (0, top) if color.full_range else (16 * scale, 235 * scale)
+    ramp = np.tile(np.linspace(low, high, 64).round().astype(layout.dtype), (4, 1))
+    chroma = np.full_like(ramp, 128 * scale)
+    colors = (ramp,) if layout.kind == "gray" else (ramp, *((chroma,) * 2 if layout.kind == "yuv" else (ramp,) * 2))
+    return (*colors, *([np.full_like(ramp, top)] if layout.alpha else []))

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from svmv_cli.media.animation_facts import measure_webp
+from svmv_cli.media.info import ColorInfo
+from svmv_cli.media.inputs import examine
 from svmv_cli.media.probe import probe
 from svmv_cli.media.verify import measure
 from svmv_cli.pipeline.arguments import sort_out
@@ -166,6 +169,29 @@ def _turned_back(plane: object) -> object:
     import numpy as np
 
     return np.rot90(np.asarray(plane), -1)
+
+
+def test_hdr_survives_a_row_of_pngs(svmv: Call, tmp_path: Path) -> None:
+    pq = ColorInfo(9, 16, 9)
+    clip = make_clip(tmp_path / "a.mkv", frames=3, codec="ffv1", pix_fmt="yuv444p10le", color=pq).path
+    assert svmv("upsample", clip, tmp_path / "o" / "%d.png").code == 0
+    color = examine(tmp_path / "o" / "%d.png").video.color
+    assert (color.primaries, color.transfer) == (9, 16)
+    assert svmv("upsample", tmp_path / "o", tmp_path / "b.mkv", "--codec", "hevc").code == 0
+    color = probe(tmp_path / "b.mkv").video.color
+    assert (color.primaries, color.transfer, color.matrix) == (9, 16, 9)
+
+
+def test_a_film_in_which_nothing_happens(svmv: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "f"
+    make_row(folder, numbers=[0], name="{}.png")
+    for number in range(1, 5):
+        (folder / f"{number}.png").write_bytes((folder / "0.png").read_bytes())
+    for suffix, frames in ((".webp", 1), (".gif", 10), (".apng", 10)):
+        result = svmv("upsample", folder, tmp_path / f"a{suffix}")
+        assert result.code == 0, result.stderr
+        found = measure_webp(tmp_path / "a.webp") if suffix == ".webp" else measure(tmp_path / f"a{suffix}")
+        assert found.frames == frames
 
 
 def test_info_looks_at_rows(svmv: Call, tmp_path: Path) -> None:
