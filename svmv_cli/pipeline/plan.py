@@ -146,6 +146,7 @@ def make_plan(request: Request, info: MediaInfo, *, binding: bool = True) -> Pla
             *target.notes,
             *stream_notes(target, chapters=info.chapters),
             *interlaced_notes(info, how),
+            *_one_piece(request, info, target),
             *_warnings(request, info, holes=0 if torn else extent.holes, variable=extent.rate is None),
         ),
     )
@@ -163,10 +164,8 @@ def _origin(info: MediaInfo, extent: Extent) -> Fraction:
 
 
 def _segments(request: Request, info: MediaInfo, extent: Extent, target: Target, *, frames: int | None) -> int:
-    """In how many pieces the picture is made: only files can be taken up again in the middle, and joined."""
-    if extent.frames is None or extent.length is None or frames is None:
-        return 1
-    if not info.is_file or bare_choice(target.path) is not None:
+    """In how many pieces the picture is made."""
+    if extent.frames is None or extent.length is None or frames is None or not _can_be_cut(info, target):
         return 1
     return count_segments(
         frames_in=extent.frames,
@@ -175,6 +174,17 @@ def _segments(request: Request, info: MediaInfo, extent: Extent, target: Target,
         length=extent.length,
         asked=request.segment,
     )
+
+
+def _can_be_cut(info: MediaInfo, target: Target) -> bool:
+    """Whether there can be segments: only files can be taken up again in the middle, and only they are joined."""
+    return info.is_file and bare_choice(target.path) is None
+
+
+def _one_piece(request: Request, info: MediaInfo, target: Target) -> tuple[str, ...]:
+    if request.segment and not _can_be_cut(info, target):
+        return ("--segment has no effect: pictures, pipes and animations are made in one go",)
+    return ()
 
 
 def _frames_out(timing: Grid | Phases, extent: Extent) -> int | None:

@@ -40,10 +40,12 @@ def run(plan: Plan, *, info: MediaInfo, interpolator: Interpolator, progress: Pr
     """
     began = time.perf_counter()
     with open_output(plan, info, interpolator) as output:
-        if output.resumed:
-            progress.note(f"going on at segment {output.resumed + 1} of {plan.segments}")
-            progress.skip(output.resumed_frames)
-        if not output.complete:
+        progress.skip(output.resumed_frames)
+        if output.complete:
+            progress.note("all segments are finished; they are joined")
+        else:
+            if output.resumed:
+                progress.note(f"going on at segment {output.resumed + 1} of {plan.segments}")
             _make(plan, info, interpolator, output, progress)
         total = output.total
         written = output.finish(partial(_verify, plan, total))

@@ -150,9 +150,9 @@ class WorkFolder:
         if fcntl is None:
             self.release()  # Windows removes no open file
         with suppress(OSError):
-            self._remove_from(0)
-            (self.path / "plan.json").unlink(missing_ok=True)
-            (self.path / "lock").unlink(missing_ok=True)
+            for path in self.path.iterdir():
+                if _OURS.match(path.name):
+                    path.unlink(missing_ok=True)
             self.path.rmdir()
         self.release()
 

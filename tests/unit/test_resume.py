@@ -182,6 +182,14 @@ def test_a_foreign_folder_is_never_touched(film: Path, content: dict[str, str]) 
     assert {path.name: path.read_text() for path in folder.iterdir()} == content
 
 
+def test_what_a_run_killed_at_once_leaves_is_no_hindrance(film: Path) -> None:
+    work_of(film).mkdir()
+    for name in ("lock", "plan.json.part"):
+        (work_of(film) / name).write_text("{")
+    assert run(film).segments_resumed == 0
+    assert not work_of(film).exists()
+
+
 def test_what_a_user_puts_into_a_work_folder_stays(film: Path) -> None:
     stop(film, 8)
     (work_of(film) / "notes.txt").write_text("mine")
@@ -212,8 +220,10 @@ def test_work_can_be_kept_and_used_again(film: Path) -> None:
     first = run(film, keep_work=True)
     content = first.output.read_bytes()
     first.output.unlink()
-    blend = Blend()
-    again = run(film, blend=blend, output=first.output)
+    blend, watch = Blend(), Notes()
+    again = run(film, blend=blend, watch=watch, output=first.output)
+    assert watch.notes == ["all segments are finished; they are joined"]
+    assert (watch.skipped, watch.frames) == (48, 0)
     assert (again.segments_resumed, blend.calls) == (8, [])
     assert len(again.output.read_bytes()) == len(content)
     assert same(first, again)
@@ -255,7 +265,7 @@ def test_interlaced_film_goes_on_with_the_same_pictures(tmp_path: Path, how: str
     film = interlaced(tmp_path / "in.mp4", frames=24, size=(192, 64), options={**BFF, "g": "5"})
     options = {"deinterlace": how, "codec": "ffv1", "output": tmp_path / "out.mkv"}
     unbroken = run(film, **{**options, "output": tmp_path / "unbroken.mkv"})
-    for calls in (8, 13, 20):
+    for calls in (8, 13):
         stop(film, calls, **options)
         report = run(film, **options)
         assert same(report, unbroken)
@@ -285,6 +295,12 @@ def test_the_plan_tells_segments_and_room(film: Path) -> None:
     one, many = plan_of(film), plan_of(film, segment=TINY)
     assert (one.segments, many.segments) == (1, 8)
     assert one.estimated_bytes < many.estimated_bytes < 2 * one.estimated_bytes
+
+
+def test_what_cannot_be_joined_is_made_in_one_go_and_says_so(film: Path) -> None:
+    plan = plan_of(film, segment=TINY, output=film.with_name("out.gif"))
+    assert plan.segments == 1
+    assert any(note.startswith("--segment has no effect") for note in plan.notes)
 
 
 def test_marks_are_plain_data(film: Path) -> None:
