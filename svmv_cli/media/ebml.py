@@ -15,6 +15,7 @@ SEGMENT, TRACKS, TRACK, VIDEO, COLOR = 0x18538067, 0x1654AE6B, 0xAE, 0xE0, 0x55B
 NAME, VOID, CRC = 0x536E, 0xEC, 0xBF
 DISPLAY_WIDTH, DISPLAY_HEIGHT, DISPLAY_UNIT = 0x54B0, 0x54BA, 0x54B2
 PADDING = " " * 24  # a track's name is longer by this until its display size is there
+_WIDE = 1920  # px
 _HEADER = 1 << 20  # bytes; the tracks lie within, attachments behind
 CHROMA_ACROSS, CHROMA_DOWN = 0x55B7, 0x55B8  # ChromaSitingHorz, ChromaSitingVert: 1 cosited, 2 half-way
 
@@ -96,11 +97,18 @@ def write_display_size(path: Path, *, width: int, height: int, shape: Fraction) 
 
 
 def _display_size(width: int, height: int, shape: Fraction) -> tuple[int, int]:
-    """A size in whole pixels of exactly the shape that is shown, no smaller than what is stored."""
+    """A size in whole pixels of the shape that is shown, no smaller than what is stored.
+
+    Exactly of that shape, unless that takes a much larger picture, as for a shape that was measured, not meant.
+    """
     across, down = width * shape.numerator, height * shape.denominator
     common = gcd(across, down)
     across, down = across // common, down // common
     times = max(-(-width // across), -(-height // down))
+    wide = round(width * max(shape, Fraction(1)))
+    high = round(height * max(1 / shape, Fraction(1)))
+    if across * times > max(2 * wide, _WIDE):
+        return wide, high
     return across * times, down * times
 
 

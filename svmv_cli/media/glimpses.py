@@ -17,6 +17,7 @@ from svmv_cli.media.opening import packets_of
 
 _PLACES = (0.0, 0.3, 0.7)  # of the film: titles differ from what follows
 _LOOKED_AT = 6  # pictures at each place
+_TRIED = 100  # packets for them: where none can be decoded, others will not either
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def _seen_at(container: InputContainer, stream: av.VideoStream, tick: int) -> It
         container.seek(tick, stream=stream, backward=True)
     except av.FFmpegError:
         return
-    packets = packets_of(container, [stream], damaged=lambda: None)
+    packets = islice(packets_of(container, [stream], damaged=lambda: None), _TRIED)
     for picture in islice(_decoded(stream, packets), _LOOKED_AT):
         yield Glimpse(picture.interlaced_frame, frozenset(data.type for data in side_data_of(picture)))
 

@@ -203,3 +203,19 @@ def white_ramp(layout: PixelFormat, color: ColorInfo) -> tuple[Plane, ...]:
     chroma = np.full_like(ramp, 128 * scale)
     colors = (ramp,) if layout.kind == "gray" else (ramp, *((chroma,) * 2 if layout.kind == "yuv" else (ramp,) * 2))
     return (*colors, *([np.full_like(ramp, top)] if layout.alpha else []))
+
+
+@pytest.mark.parametrize("target", ["yuva444p", "yuva444p10le", "yuv444p10le", "yuva420p10le"])
+@pytest.mark.parametrize("packed", ["argb", "rgba", "gbrap"])
+def test_transparent_rgb_becomes_yuv_of_the_same_colours(packed: str, target: str) -> None:
+    """By whatever way: full range is made limited once."""
+    rgb, kept = PixelFormat.parse("gbrap"), PixelFormat.parse(target)
+    planes = tuple(np.full((16, 16), value, np.uint8) for value in (128, 0, 255, 200))
+    color = ColorInfo(1, 1, 0, full_range=True)
+    given = picture_of(Frame(Fraction(0), Fraction(1), rgb, planes)).reformat(format=packed)
+    after = color_after(color, source=rgb, target=kept)
+    made = planes_of(Converter(source=color, target=after, pixel_format=target)(given), kept)
+    scale = 1 << (kept.depth - 8)
+    assert [round(int(plane[5, 5]) / scale) for plane in made[:3]] == [141, 59, 189]
+    if kept.alpha:
+        assert abs(int(made[3][5, 5]) / scale - 200) <= 1.5
