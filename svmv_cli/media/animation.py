@@ -89,6 +89,8 @@ class GifFile:
         picture = self._finisher(frame, pts=len(self._spans), time_base=_HUNDREDTH)
         self._spans.append(self._ticks.of(frame))
         self._palette.vpush(picture)
+        with suppress(av.BlockingIOError):  # there is nothing to be had yet, but only asking makes the filter work
+            self._palette.vpull()
         self._spool.mux(self._stream.encode(picture))
 
     def finish(self) -> Fraction:

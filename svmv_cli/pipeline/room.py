@@ -12,7 +12,7 @@ from svmv_cli.pipeline.workfolder import held_bytes
 _CHEAPER = 0.4  # an in-between costs about this share of a source frame's bits
 # Bits per pixel of a source frame at our default quality.
 _BITS = {"h264": 0.14, "hevc": 0.10, "av1": 0.08, "vp9": 0.10, "prores": 2.5, "ffv1": 6.0} | {
-    **{"apng": 10, "gif": 4, "jpeg": 2.5, "png": 11, "tiff": 11, "webp": 0.6, "y4m": 12}
+    **{"apng": 10, "gif": 12, "jpeg": 2.5, "png": 11, "tiff": 11, "webp": 0.6, "y4m": 12}
 }
 _NOTHING_SAVED = frozenset({"jpeg", "png", "tiff", "y4m"})  # every picture stands alone
 
