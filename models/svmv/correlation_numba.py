@@ -4,11 +4,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
 
-# Sums may be reordered, but NaN must stay NaN: comparisons with it keep wild offsets out of memory.
-_MATH = {"reassoc", "contract", "arcp", "nsz"}
+from svmv.jit import inlined, kernel
 
 
 def correlate_numba(a: Tensor, b: Tensor, flow: Tensor, radius: int) -> Tensor:
@@ -40,7 +39,7 @@ def _last(x: Tensor) -> Tensor:
     return x.detach().permute(0, 2, 3, 1).contiguous()
 
 
-@njit(inline="always")
+@inlined
 def _corner(position, size, side):  # type: ignore[no-untyped-def]
     """Integer part and fraction of a position, clamped (NaN too) to where every read gives zero."""
     position = position if position > -side - 1 else np.float32(-side - 1)
@@ -49,7 +48,7 @@ def _corner(position, size, side):  # type: ignore[no-untyped-def]
     return whole, np.float32(position - whole)
 
 
-@njit(parallel=True, fastmath=_MATH, cache=True)
+@kernel
 def _lookup(a, b, flow, radius, out):  # type: ignore[no-untyped-def]
     B, H, W, C = a.shape
     side = 2 * radius + 2
@@ -76,7 +75,7 @@ def _lookup(a, b, flow, radius, out):  # type: ignore[no-untyped-def]
                     out[n, y, x, i * (side - 1) + j] = upper * (1 - fy) + lower * fy
 
 
-@njit(parallel=True, fastmath=_MATH, cache=True)
+@kernel
 def _spread(a, b, flow, radius, grad, grad_a, grad_b):  # type: ignore[no-untyped-def]
     B, H, W, C = a.shape
     side = 2 * radius + 2

@@ -8,11 +8,10 @@ from typing import Any
 import numba
 import numpy as np
 import torch
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
 
-# Sums may be reordered, but NaN must stay NaN: comparisons with it keep wild offsets out of memory.
-_MATH = {"reassoc", "contract", "arcp", "nsz"}
+from svmv.jit import kernel
 
 
 def splat_numba(values: Tensor, offsets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -49,7 +48,7 @@ def _last(x: Tensor) -> Tensor:
     return x.detach().permute(0, 2, 3, 1).contiguous()
 
 
-@njit(parallel=True, fastmath=_MATH, cache=True)
+@kernel
 def _scatter(values, offsets, weights, grid):  # type: ignore[no-untyped-def]
     B, H, W, C = values.shape
     M = offsets.shape[1]
@@ -82,7 +81,7 @@ def _scatter(values, offsets, weights, grid):  # type: ignore[no-untyped-def]
                             out[cy, cx, C] += s
 
 
-@njit(parallel=True, fastmath=_MATH, cache=True)
+@kernel
 def _gather(values, offsets, weights, grad, grad_values, grad_offsets, grad_weights):  # type: ignore[no-untyped-def]
     B, H, W, C = values.shape
     M = offsets.shape[1]

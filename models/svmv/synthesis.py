@@ -20,11 +20,15 @@ def synthesize(motion: Motion, t: Tensor, *, backend: Backend = "auto") -> Tenso
     Args:
         motion: of B windows.
         t: (B, T), in [0, 1].
-        backend: of the splat.
+        backend: of the splat. "auto" on the CPU, where no gradient is wanted, is one fused pass.
 
     Returns:
         (B, T, C, H, W), float32, not clamped.
     """
+    if backend == "auto" and motion.pictures.device.type == "cpu" and not torch.is_grad_enabled():
+        from svmv.synthesis_numba import synthesize_numba
+
+        return synthesize_numba(motion, t, hole=_HOLE)
     T = t.shape[1]
     return torch.stack([_at(motion, t[:, k], backend) for k in range(T)], dim=1)
 

@@ -1,0 +1,236 @@
+"""The network made ready to run: on the CPU a twin of `SVMV` without gradients, its passes fused and laid out once.
+
+The convolutions and what they are given are those of `features.py`, `volume.py` and `motion.py`; tests hold the
+twin to them. Between the convolutions nothing is copied, concatenated or turned from one layout into another: each
+gap is one compiled pass that writes what the next convolution reads.
+"""
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from svmv import features_numba, motion_numba, volume_numba
+from svmv.features import Features
+from svmv.model import SVMV, Window
+from svmv.motion import Motion
+from svmv.packed import PackedConv
+from svmv.synthesis import synthesize
+from svmv.synthesis_numba import Array, PackedMotion
+from svmv.volume import Level
+
+_SLOPE = 0.1  # of every LeakyReLU in the network
+
+
+class Network(Protocol):
+    """What runs a trained network; see the methods of `SVMV`."""
+
+    def encode(self, frames: Tensor) -> Features:
+        """Features of frames."""
+
+    def decode(self, window: Window, *, size: tuple[int, int], spacing: Tensor | None = None) -> Motion:
+        """Motion of a window of encoded frames."""
+
+    def synthesize(self, motion: Motion, t: Tensor) -> Tensor:
+        """Pictures at the times t."""
+
+
+def ready(network: SVMV, device: torch.device, dtype: torch.dtype) -> Network:
+    """The fastest form of a network for a device and the arithmetic of its convolutions; for inference only."""
+    if device.type == "cpu" and dtype is torch.float32:
+        return CpuNetwork(network)
+    moved: SVMV = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    return moved
+
+
+class CpuNetwork:
+    """`SVMV` on the CPU in float32: the same results, to rounding, and no gradients."""
+
+    def __init__(self, network: SVMV) -> None:
+        self._config = network.config
+        self._encoder = _Encoder(network)
+        self._volume = _Volume(network)
+        self._ensemble = _Ensemble(network)
+
+    @torch.inference_mode()
+    def encode(self, frames: Tensor) -> Features:
+        """See `SVMV.encode`."""
+        H, W = frames.shape[2:]
+        return self._encoder(frames.float(), self._config.levels(H, W))
+
+    @torch.inference_mode()
+    def decode(self, window: Window, *, size: tuple[int, int], spacing: Tensor | None = None) -> Motion:
+        """See `SVMV.decode`."""
+        left, right = window[1], window[2]
+        if spacing is None:
+            spacing = left.picture.new_ones(left.picture.shape[0], 2)
+        levels, hidden = self._volume(window)
+        return self._ensemble(left, right, levels, hidden, size=size, spacing=spacing)
+
+    @torch.inference_mode()
+    def synthesize(self, motion: Motion, t: Tensor) -> Tensor:
+        """See `SVMV.synthesize`."""
+        return synthesize(motion, t)
+
+
+class _Encoder:
+    """`features.Encoder`. Its last convolution has no activation, so the two 1×1 ones behind it are part of it."""
+
+    def __init__(self, network: SVMV) -> None:
+        encoder = network.encoder
+        self._stem = [PackedConv.of(block[0], slope=_SLOPE) for block in encoder.stem]
+        self._trunk = [PackedConv.of(block[0], slope=_SLOPE) for block in list(encoder.trunk)[:2]]
+        self._detail = PackedConv.of(encoder.detail)
+        last = encoder.trunk[2]
+        outer = torch.cat([encoder.match.weight, encoder.context.weight]).detach().flatten(1)
+        bias = torch.cat([encoder.match.bias, encoder.context.bias]).detach()
+        weight = torch.einsum("om,mikl->oikl", outer, last.weight.detach())
+        self._both = PackedConv(weight, bias + outer @ last.bias.detach())
+        self._matched, self._told = encoder.match.out_channels, encoder.context.out_channels
+
+    def __call__(self, frames: Tensor, levels: int) -> Features:
+        B, C, H, W = frames.shape
+        cell = 2 ** (levels + 1)
+        rows, columns = H + -H % cell, W + -W % cell
+        picture, scaled = _empty(B, rows, columns, C), _empty(B, rows, columns, 3)
+        features_numba.pad(_array(frames), picture, scaled)
+        half = _halved(scaled)
+        match, context, detail = [], [], None
+        level_input = scaled
+        for level in range(levels):
+            stem = _tensor(level_input)
+            for conv in self._stem:
+                stem = conv(stem)
+            if level == 0:
+                detail = self._detail(stem)
+            for conv in self._trunk:
+                stem = conv(stem)
+            found = _array(self._both(stem))
+            a, b = _empty(*found.shape[:3], self._matched), _empty(*found.shape[:3], self._told)
+            features_numba.split(found, a, b)
+            match.append(_tensor(a))
+            context.append(_tensor(b))
+            level_input = half if level == 0 else _halved(level_input)
+        assert detail is not None, "levels ≥ 1"
+        return Features(_tensor(picture), _tensor(half * np.float32(0.25) + np.float32(0.45)), detail, match, context)
+
+
+class _Volume:
+    """`volume.MotionVolume`."""
+
+    def __init__(self, network: SVMV) -> None:
+        volume, config = network.volume, network.config
+        self._radius, self._state = config.radius, config.hidden_channels
+        self._sharpness = np.float32(volume.peak.log_sharpness.exp().item())
+        self._squeeze = PackedConv.of(volume.squeeze[0], slope=_SLOPE)
+        self._squeezed = volume.squeeze[0].out_channels
+        self._body = [PackedConv.of(block[0], slope=_SLOPE) for block in volume.body]
+        self._head = PackedConv.of(volume.head)
+
+    def __call__(self, window: Window) -> tuple[list[Level], Array]:
+        """Levels, coarsest first, and the finest one's motion, near and far in one."""
+        above, hidden = None, None
+        levels: list[Level] = []
+        for level in reversed(range(len(window[0].match))):
+            above, state = self._decode(window, level, above, hidden)
+            hidden = _array(state)
+            flow = _tensor(above)
+            levels.append(Level(flow[:, :2], flow[:, 2:], state))
+        assert above is not None
+        return levels, above
+
+    def _decode(self, window: Window, level: int, above: Array | None, hidden: Array | None) -> tuple[Array, Tensor]:
+        before, left, right, after = (_array(frame.match[level]) for frame in window)
+        B, h, w, _ = left.shape
+        above = np.zeros((2 * B, 1, 1, 4), np.float32) if above is None else above
+        hidden = np.zeros((2 * B, 1, 1, self._state), np.float32) if hidden is None else hidden
+        flow, peaks = _empty(2 * B, h, w, 4), _empty(2 * B, h, w, 4)
+        cost = _empty(2 * B, h, w, 2 * (2 * self._radius + 1) ** 2)
+        volume_numba.match(left, right, before, after, above, self._radius, self._sharpness, flow, cost, peaks)
+        context = [_array(frame.context[level]) for frame in window[1:3]]
+        joined = _empty(2 * B, h, w, self._squeezed + context[0].shape[3] + 8 + self._state)
+        volume_numba.gather(*context, flow, peaks, hidden, self._radius, self._squeezed, joined)
+        state = _tensor(joined)
+        state[:, : self._squeezed] = self._squeeze(_tensor(cost))
+        for conv in self._body:
+            state = conv(state)
+        volume_numba.update(_array(self._head(state)), peaks, flow)
+        return flow, state
+
+
+class _Ensemble:
+    """`motion.Ensemble`."""
+
+    def __init__(self, network: SVMV) -> None:
+        ensemble = network.ensemble
+        self._members = ensemble.members
+        self._doubt = np.float32(ensemble.doubt.item())
+        lift = ensemble.lift[0]
+        # The shuffle reads channel 4·c + place for channel c of each of four pixels; ordered by place, runs stay whole.
+        order = torch.arange(lift.out_channels).view(-1, 4).T.flatten()
+        self._lift = PackedConv(lift.weight[order], lift.bias[order], slope=_SLOPE)
+        first = ensemble.body[0][0]
+        self._read = first.in_channels
+        self._width = -(-self._read // 8) * 8  # whole vectors: oneDNN is twice as slow at 47 channels as at 48
+        weight = torch.nn.functional.pad(first.weight.detach(), (0, 0, 0, 0, 0, self._width - self._read))
+        self._body = [PackedConv(weight, first.bias, slope=_SLOPE), PackedConv.of(ensemble.body[1][0], slope=_SLOPE)]
+        self._head = PackedConv.of(ensemble.head)
+
+    def __call__(
+        self,
+        left: Features,
+        right: Features,
+        levels: list[Level],
+        flow: Array,
+        *,
+        size: tuple[int, int],
+        spacing: Tensor,
+    ) -> Motion:
+        lifted = _array(self._lift(levels[-1].hidden))
+        details = _array(left.detail), _array(right.detail)
+        B, h, w, _ = details[0].shape
+        joined = _empty(2 * B, h, w, self._width)
+        halves = _array(left.half), _array(right.half)
+        motion_numba.compare(lifted, *details, *halves, flow, joined)
+        out = _tensor(joined)
+        for conv in (*self._body, self._head):
+            out = conv(out)
+        members = _empty(2 * B, 6 * self._members + 1, h, w)
+        rate = (1 / spacing.T.flatten()).float().numpy()
+        motion_numba.unfold(_array(out), joined, self._read - 7, rate, self._doubt, members)
+        packed = torch.from_numpy(members)
+        each = packed[:, :-1].unflatten(1, (self._members, 6))
+        return PackedMotion(
+            pictures=torch.cat([left.picture, right.picture]),
+            velocity=each[:, :, 0:2],
+            acceleration=each[:, :, 2:4],
+            logit=each[:, :, 4],
+            slope=each[:, :, 5],
+            sharpness=packed[:, -1:],
+            levels=levels,
+            size=size,
+            members=packed,
+        )
+
+
+def _empty(*shape: int) -> Array:
+    return np.empty(shape, np.float32)
+
+
+def _array(x: Tensor) -> Array:
+    """(B, C, H, W) → the same numbers as (B, H, W, C); no copy if they lie so already."""
+    array: Array = x.permute(0, 2, 3, 1).contiguous().numpy()
+    return array
+
+
+def _tensor(x: Array) -> Tensor:
+    """(B, H, W, C) → the same numbers as a channels-last (B, C, H, W)."""
+    return torch.from_numpy(x).permute(0, 3, 1, 2)
+
+
+def _halved(x: Array) -> Array:
+    B, H, W, C = x.shape
+    half = _empty(B, H // 2, W // 2, C)
+    features_numba.halve(x, half)
+    return half

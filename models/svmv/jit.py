@@ -1,0 +1,31 @@
+"""How the CPU's kernels are compiled, said once: parallel over rows, cached on disk where that is possible."""
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit
+
+# Sums may be reordered, but NaN must stay NaN: comparisons with it keep wild offsets out of memory.
+_MATH = {"reassoc", "contract", "arcp", "nsz"}
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile a function whose `prange` loop runs on all threads.
+
+    The machine code is kept beside the source, or in the user's cache folder where the installation is read-only.
+    Where neither can be written numba refuses to cache at all; then every process compiles anew, in some ten seconds.
+    """
+    try:
+        return njit(function, parallel=True, fastmath=_MATH, cache=True)
+    except RuntimeError:
+        return njit(function, parallel=True, fastmath=_MATH)
+
+
+def part(function: Callable[..., Any]) -> Any:
+    """Compile a function that kernels call."""
+    return njit(function, fastmath=_MATH)
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Compile a function that becomes part of the loops it is called in."""
+    return njit(function, fastmath=_MATH, inline="always")

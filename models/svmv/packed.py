@@ -1,0 +1,65 @@
+"""A convolution made ready for the CPU: weights laid out once, its activation computed in the same pass."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class PackedConv:
+    """`nn.Conv2d`, optionally followed by LeakyReLU, for inference on channels-last float32 tensors.
+
+    oneDNN reads weights in blocks. `nn.Conv2d` puts them into blocks at every call and runs the activation as a pass
+    of its own; here both happen inside the convolution. Without oneDNN (other processors) plain torch does the same.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, *, stride: int = 1, slope: float | None = None) -> None:
+        """Pack.
+
+        Args:
+            weight: (outputs, inputs, k, k), k odd; the padding is (k−1)/2.
+            bias: (outputs,).
+            stride: px.
+            slope: of the LeakyReLU behind it; None for none.
+        """
+        self._plain = weight.detach().float().contiguous(memory_format=torch.channels_last)
+        self._bias = bias.detach().float().contiguous()
+        self._stride, self._padding, self._slope = stride, weight.shape[2] // 2, slope
+        self._packed = _packed(self._plain, stride=stride, padding=self._padding)
+
+    @classmethod
+    def of(cls, conv: nn.Module, *, slope: float | None = None) -> "PackedConv":
+        """Pack an `nn.Conv2d` that pads by (k−1)/2."""
+        assert isinstance(conv, nn.Conv2d) and conv.bias is not None
+        return cls(conv.weight, conv.bias, stride=conv.stride[0], slope=slope)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W), channels last → (B, outputs, H/stride, W/stride), channels last."""
+        stride, padding = [self._stride] * 2, [self._padding] * 2
+        if self._packed is not None:
+            name, scalars = ("none", []) if self._slope is None else ("leaky_relu", [self._slope])
+            made: Tensor = torch.ops.mkldnn._convolution_pointwise(
+                x, self._packed, self._bias, padding, stride, [1, 1], 1, name, scalars, ""
+            )
+            return made
+        out = F.conv2d(x, self._plain, self._bias, stride, padding)
+        return out if self._slope is None else F.leaky_relu_(out, self._slope)
+
+
+def _packed(weight: Tensor, *, stride: int, padding: int) -> Tensor | None:
+    """Weights in oneDNN's blocks; None where this build of torch has no oneDNN or does not offer it."""
+    if not torch.backends.mkldnn.is_available():
+        return None
+    operations: Any = torch.ops.mkldnn
+    try:
+        packed: Tensor = operations._reorder_convolution_weight(weight, [padding] * 2, [stride] * 2, [1, 1], 1)
+        # The fused operation is not a public one: it is tried once, here, before anything depends on it.
+        trial = weight.new_zeros(1, weight.shape[1], 8, 8).contiguous(memory_format=torch.channels_last)
+        bias = weight.new_zeros(weight.shape[0])
+        operations._convolution_pointwise(
+            trial, packed, bias, [padding] * 2, [stride] * 2, [1, 1], 1, "leaky_relu", [0.1], ""
+        )
+    except (AttributeError, RuntimeError):
+        return None
+    return packed

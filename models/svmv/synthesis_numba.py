@@ -1,0 +1,262 @@
+"""The CPU twin of `synthesize`, fused: each row of the volume is moved to the time t, enlarged and splatted at once.
+
+The definition writes every intermediate field at full size; here they live in rows of a few kilobytes. No gradients.
+"""
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import torch
+from numba import prange
+from torch import Tensor
+
+from svmv.jit import inlined, kernel, part
+from svmv.motion import _LOGIT_RANGE, Motion
+from svmv.volume_numba import doubled, exponential
+
+_QUARTER, _HALF, _ONE, _TWO, _ROOM = (np.float32(k) for k in (0.25, 0.5, 1, 2, 0.75))
+_LIMIT = np.float32(_LOGIT_RANGE)
+_FEWEST_ROWS = 16  # of a job; a job's band of targets is that much larger than its rows anyway
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class PackedMotion(Motion):
+    """A motion volume whose fields are views of one array."""
+
+    members: Tensor  # (2B, 6·M + 1, h, w): per member velocity, acceleration, logit, slope; then sharpness
+
+
+def packed(motion: Motion) -> Tensor:
+    """The fields of a motion volume in one array, as `PackedMotion.members`."""
+    if isinstance(motion, PackedMotion):
+        return motion.members
+    each = [motion.velocity, motion.acceleration, motion.logit.unsqueeze(2), motion.slope.unsqueeze(2)]
+    return torch.cat([torch.cat(each, dim=2).flatten(1, 2), motion.sharpness], dim=1).contiguous()
+
+
+def synthesize_numba(motion: Motion, t: Tensor, *, hole: float) -> Tensor:
+    """Same contract as `svmv.synthesis.synthesize`, on the CPU, without gradients; to 1e-4.
+
+    Args:
+        motion: of B windows.
+        t: (B, T), in [0, 1].
+        hole: weight of the linear blend that fills what nothing lands on.
+
+    Returns:
+        (B, T, C, H, W), a view of channels-last pictures.
+    """
+    pictures = motion.pictures.float().permute(0, 2, 3, 1).contiguous().numpy()
+    members = packed(motion).numpy()
+    N, H, W, C = pictures.shape
+    lanes = 4 if C == 3 else 8
+    height, width = motion.size
+    furthest = np.empty((N, members.shape[2], 2), np.float32)
+    _reach(members, furthest)
+    out = np.empty((t.shape[1], N // 2, height, width, C), np.float32)
+    for k, one in enumerate(t.float().unbind(dim=1)):
+        local = torch.cat([one, 1 - one]).contiguous().numpy()
+        jobs = _jobs(furthest, local, height=H, row_size=W * lanes)
+        grid = np.empty(int(jobs[-1, 5]) + int(jobs[-1, 4] - jobs[-1, 3]) * W * lanes, np.float32)
+        _scatter(pictures, members, local, jobs, lanes, grid)
+        _finish(pictures, local, jobs, lanes, grid, np.float32(hole), out[k])
+    return torch.from_numpy(out).permute(1, 0, 4, 2, 3)
+
+
+def _jobs(furthest: Array, local: Array, *, height: int, row_size: int) -> npt.NDArray[np.int64]:
+    """Rows of each anchor for the threads, and the band of target rows each of them can reach.
+
+    Returns:
+        (jobs, 6): anchor, first row, row behind the last, the same of the band, the band's place in the grid.
+    """
+    N = len(local)
+    chunks = max(1, min(-(-numba.get_num_threads() // N), height // _FEWEST_ROWS))
+    jobs, place = [], 0
+    for n in range(N):
+        s = float(local[n])
+        rows = s * furthest[n, :, 0] + (s - s * s) * furthest[n, :, 1]
+        for k in range(chunks):
+            first, last = k * height // chunks, (k + 1) * height // chunks
+            reach = int(min(float(rows[max(first // 2 - 1, 0) : last // 2 + 2].max()), height)) + 2
+            top, bottom = max(first - reach, 0), min(last + reach, height)
+            jobs.append((n, first, last, top, bottom, place))
+            place += (bottom - top) * row_size
+    return np.array(jobs, np.int64)
+
+
+@kernel
+def _reach(members, furthest):  # type: ignore[no-untyped-def]
+    """Largest vertical velocity and acceleration of each row, px; NaN counts as none, for it lands nowhere."""
+    N, K, h, w = members.shape
+    for row in prange(N * h):
+        n, y = row // h, row % h
+        for which in range(2):
+            largest = np.float32(0)
+            for m in range((K - 1) // 6):
+                for x in range(w):
+                    size = abs(members[n, 6 * m + 2 * which + 1, y, x])
+                    largest = size if size > largest else largest
+            furthest[n, y, which] = largest
+
+
+@kernel
+def _scatter(pictures, members, local, jobs, lanes, grid):  # type: ignore[no-untyped-def]
+    """Each job's rows into its own band of the grid: C channels, the norm behind them, up to `lanes`."""
+    H, W, C = pictures.shape[1:]
+    K, h, w = members.shape[1:]
+    M = (K - 1) // 6
+    for job in prange(len(jobs)):
+        n, first, last, top, bottom, place = jobs[job]
+        band = grid[place : place + (bottom - top) * W * lanes]
+        band[:] = 0
+        half = np.empty((2, 3 * M + 1, w), np.float32)  # the two latest rows of the volume at this time
+        held = np.full(2, -1)
+        fine = np.empty((3 * M + 1, W), np.float32)
+        soft = np.empty((3, W), np.float32)
+        carried = np.zeros((W, lanes), np.float32)
+        for y in range(first, last):
+            upper, lower, down = doubled(y, h)
+            for row in (upper, lower):
+                if held[row % 2] != row:
+                    _at_time(members[n, :, row], local[n], half[row % 2])
+                    held[row % 2] = row
+            _enlarged(half[upper % 2], half[lower % 2], down, fine)
+            _softening(fine, M, soft)
+            _sharpened(pictures[n, max(y - 1, 0)], pictures[n, y], pictures[n, min(y + 1, H - 1)], soft, C, carried)
+            _spread(fine, M, carried, y, H, W, top, bottom, _ONE - local[n], band)
+
+
+@part
+def _at_time(members, s, out):  # type: ignore[no-untyped-def]
+    """A row of the volume at a local time: M columns, M rows, M log weights, sharpness; see `Motion.trajectory`."""
+    K, w = members.shape
+    M = (K - 1) // 6
+    bend = s * s - s
+    for m in range(M):
+        for x in range(w):
+            out[m, x] = members[6 * m, x] * s + members[6 * m + 2, x] * bend
+            out[M + m, x] = members[6 * m + 1, x] * s + members[6 * m + 3, x] * bend
+            logit = members[6 * m + 4, x] + members[6 * m + 5, x] * (s - _HALF)
+            out[2 * M + m, x] = min(max(logit, -_LIMIT), _LIMIT)
+    for x in range(w):
+        out[3 * M, x] = members[6 * M, x]
+
+
+@part
+def _enlarged(upper, lower, down, fine):  # type: ignore[no-untyped-def]
+    """One row at full size between two at half size, bilinear; log weights become weights."""
+    K, w = upper.shape
+    M = (K - 1) // 3
+    row = np.empty(w, np.float32)
+    for k in range(K):
+        for x in range(w):
+            row[x] = upper[k, x] + (lower[k, x] - upper[k, x]) * down
+        out = fine[k]
+        out[0], out[2 * w - 1] = row[0], row[w - 1]
+        for x in range(1, w):
+            out[2 * x - 1] = row[x - 1] * _ROOM + row[x] * _QUARTER
+            out[2 * x] = row[x - 1] * _QUARTER + row[x] * _ROOM
+    for k in range(2 * M, 3 * M):
+        for x in range(2 * w):
+            fine[k, x] = exponential(fine[k, x])
+
+
+@part
+def _softening(fine, M, soft):  # type: ignore[no-untyped-def]
+    """½·f(1−f)·sharpness across and down, the members' mean by weight; see `synthesis.sharpened`."""
+    W = fine.shape[1]
+    soft[:] = 0
+    for m in range(M):
+        for x in range(W):
+            fx = fine[m, x] - np.floor(fine[m, x])
+            fy = fine[M + m, x] - np.floor(fine[M + m, x])
+            weight = fine[2 * M + m, x]
+            soft[0, x] += weight * fx * (_ONE - fx)
+            soft[1, x] += weight * fy * (_ONE - fy)
+            soft[2, x] += weight
+    for x in range(W):
+        scale = _HALF * fine[3 * M, x] / soft[2, x]
+        soft[0, x] *= scale
+        soft[1, x] *= scale
+
+
+@part
+def _sharpened(above, own, below, soft, C, carried):  # type: ignore[no-untyped-def]
+    """What the pixels of a row carry; the norm's one behind it."""
+    W = own.shape[0]
+    for x in range(W):
+        left, right = max(x - 1, 0), min(x + 1, W - 1)
+        for c in range(C):
+            across = own[left, c] + own[right, c] - _TWO * own[x, c]
+            down = above[x, c] + below[x, c] - _TWO * own[x, c]
+            carried[x, c] = own[x, c] - soft[0, x] * across - soft[1, x] * down
+        carried[x, C] = _ONE
+
+
+@part
+def _spread(fine, M, carried, y, H, W, top, bottom, scale, band):  # type: ignore[no-untyped-def]
+    """A row's pixels, M times each, over the four pixels around where they land."""
+    lanes = carried.shape[1]
+    for m in range(M):
+        for x in range(W):
+            # Comparing floats first keeps wild or NaN offsets away from the integer conversion.
+            px, py = np.float32(x) + fine[m, x], np.float32(y) + fine[M + m, x]
+            if not (px > -1 and px < W and py > -1 and py < H):
+                continue
+            x0, y0 = int(np.floor(px)), int(np.floor(py))
+            fx, fy = px - np.float32(x0), py - np.float32(y0)
+            weight = fine[2 * M + m, x] * scale
+            over, under = weight * (_ONE - fy), weight * fy
+            place = ((y0 - top) * W + x0) * lanes
+            if lanes == 4 and x0 >= 0 and x0 < W - 1 and y0 >= top and y0 < bottom - 1:
+                values = carried[x, 0], carried[x, 1], carried[x, 2], carried[x, 3]
+                _add(band, place, over * (_ONE - fx), values)
+                _add(band, place + lanes, over * fx, values)
+                _add(band, place + W * lanes, under * (_ONE - fx), values)
+                _add(band, place + W * lanes + lanes, under * fx, values)
+                continue
+            for dy in range(2):
+                if y0 + dy < top or y0 + dy >= bottom:
+                    continue
+                for dx in range(2):
+                    if x0 + dx < 0 or x0 + dx >= W:
+                        continue
+                    share = (under if dy else over) * (fx if dx else _ONE - fx)
+                    target = place + (dy * W + dx) * lanes
+                    for c in range(lanes):
+                        band[target + c] += share * carried[x, c]
+
+
+@inlined
+def _add(band, place, share, values):  # type: ignore[no-untyped-def]
+    """Four neighbouring additions, which become one."""
+    band[place] += share * values[0]
+    band[place + 1] += share * values[1]
+    band[place + 2] += share * values[2]
+    band[place + 3] += share * values[3]
+
+
+@kernel
+def _finish(pictures, local, jobs, lanes, grid, hole, out):  # type: ignore[no-untyped-def]
+    """Add the bands up, divide by the norm, fill holes with the linear blend, leave the padding out."""
+    W = pictures.shape[2]
+    B, height, width, C = out.shape
+    for row in prange(B * height):
+        b, y = row // height, row % height
+        total = np.zeros((W, lanes), np.float32)
+        for job in range(len(jobs)):
+            n, top, bottom = jobs[job, 0], jobs[job, 3], jobs[job, 4]
+            if n % B == b and top <= y < bottom:
+                place = jobs[job, 5] + (y - top) * W * lanes
+                for x in range(W):
+                    for c in range(lanes):
+                        total[x, c] += grid[place + x * lanes + c]
+        s = local[b]
+        for x in range(width):
+            scale = _ONE / (total[x, C] + hole)
+            for c in range(C):
+                blend = (_ONE - s) * pictures[b, y, x, c] + s * pictures[b + B, y, x, c]
+                out[b, y, x, c] = (total[x, c] + hole * blend) * scale

@@ -1,0 +1,169 @@
+"""The CPU's passes of the pyramidal decoder, each one over memory: match, gather, update. No gradients.
+
+Arrays are channels-last, (N, h, w, C) float32, contiguous; N is twice the number B of windows: anchor I₀ of every
+window first, then anchor I₁, as in `volume.Level`. The definitions are in `volume.py`.
+"""
+
+import numpy as np
+from numba import prange
+
+from svmv.correlation_numba import _corner
+from svmv.jit import inlined, kernel, part
+
+_QUARTER, _ONE, _TWO, _EIGHTH = np.float32(0.25), np.float32(1), np.float32(2), np.float32(1 / 8)
+_64TH, _HALF, _6TH, _24TH, _120TH = (np.float32(1 / k) for k in (64, 2, 6, 24, 120))
+_LEAST = np.float32(-24)  # e^-24 adds nothing to a sum that holds e^0
+
+
+@inlined
+def exponential(x):  # type: ignore[no-untyped-def]
+    """e^x for |x| ≤ 24, to 1e-5 of itself; loops over it are vectorised: (e^(x/64))^64 by Taylor and six squarings."""
+    y = x * _64TH
+    e = _ONE + y * (_ONE + y * (_HALF + y * (_6TH + y * (_24TH + y * _120TH))))
+    e = e * e
+    e = e * e
+    e = e * e
+    e = e * e
+    e = e * e
+    return e * e
+
+
+@inlined
+def doubled(at, size):  # type: ignore[no-untyped-def]
+    """Where sample `at` of a doubled row comes from: two samples of the row, and the share of the second.
+
+    Bilinear, `align_corners=False`, the ends repeated.
+    """
+    first = (at - 1) // 2
+    share = np.float32(0.75) if at % 2 == 0 else _QUARTER
+    return min(max(first, 0), size - 1), min(first + 1, size - 1), share
+
+
+@inlined
+def sigmoid(x):  # type: ignore[no-untyped-def]
+    """1 / (1 + e^-x)."""
+    return _ONE / (_ONE + np.float32(np.exp(-x)))
+
+
+@kernel
+def match(left, right, before, after, above, radius, sharpness, flow, cost, peaks):  # type: ignore[no-untyped-def]
+    """Correlation along the motion of the level above, and where in its window each pixel matches best.
+
+    Args:
+        left: (B, h, w, C), features of I₀.
+        right: of I₁.
+        before: of I₋₁.
+        after: of I₂.
+        above: (N, h/2, w/2, 4), motion of the level above, near then far, px there; of one pixel: everywhere the same.
+        radius: r, px.
+        sharpness: of the softmax.
+        flow: (N, h, w, 4), out: `above`, brought to this level, px.
+        cost: (N, h, w, 2·(2r+1)²), out: correlation along near, then along far.
+        peaks: (N, h, w, 4), out: means of the displacement under the softmax, px.
+    """
+    B, H, W = left.shape[:3]
+    side = 2 * radius + 2
+    window = (side - 1) * (side - 1)
+    for row in prange(2 * B * H):
+        n, y = row // H, row % H
+        b = n % B
+        own = left[b, y] if n < B else right[b, y]
+        near = right[b] if n < B else left[b]
+        outer = before[b] if n < B else after[b]
+        line, motion, peak = cost[n, y], flow[n, y], peaks[n, y]
+        dots, between = np.empty((side, side), np.float32), np.empty((side, side), np.float32)
+        upper, lower, down = doubled(y, above.shape[1])
+        for x in range(W):
+            first, second, along = doubled(x, above.shape[2])
+            for k in range(4):
+                top = above[n, upper, first, k] * (_ONE - along) + above[n, upper, second, k] * along
+                bottom = above[n, lower, first, k] * (_ONE - along) + above[n, lower, second, k] * along
+                motion[x, k] = _TWO * (top * (_ONE - down) + bottom * down)
+        for x in range(W):
+            for far in range(2):
+                x0, fx = _corner(np.float32(x) + motion[x, 2 * far], W, side)
+                y0, fy = _corner(np.float32(y) + motion[x, 2 * far + 1], H, side)
+                _products(own, outer if far else near, x, x0 - radius, y0 - radius, dots)
+                for i in range(side):
+                    for j in range(side - 1):
+                        between[i, j] = dots[i, j] + (dots[i, j + 1] - dots[i, j]) * fx
+                best = np.float32(-1e30)
+                for i in range(side - 1):
+                    for j in range(side - 1):
+                        value = between[i, j] + (between[i + 1, j] - between[i, j]) * fy
+                        line[x, far * window + i * (side - 1) + j] = value
+                        best = max(best, value)
+                total, across, along = np.float32(0), np.float32(0), np.float32(0)
+                for i in range(side - 1):
+                    shares = np.float32(0)
+                    for j in range(side - 1):
+                        value = line[x, far * window + i * (side - 1) + j]
+                        share = exponential(max((value - best) * sharpness, _LEAST))
+                        shares += share
+                        across += share * np.float32(j - radius)
+                    total += shares
+                    along += shares * np.float32(i - radius)
+                peak[x, 2 * far], peak[x, 2 * far + 1] = across / total, along / total
+
+
+@part
+def _products(own, other, x, x0, y0, dots):  # type: ignore[no-untyped-def]
+    """Means of products of pixel `x` of a row with a square of pixels of the other picture, zero outside it."""
+    H, W, C = other.shape
+    scale = np.float32(1.0 / C)
+    for i in range(dots.shape[0]):
+        for j in range(dots.shape[1]):
+            dot = np.float32(0)
+            if 0 <= y0 + i < H and 0 <= x0 + j < W:
+                for c in range(C):
+                    dot += own[x, c] * other[y0 + i, x0 + j, c]
+            dots[i, j] = dot * scale
+
+
+@kernel
+def gather(left, right, flow, peaks, above, radius, start, joined):  # type: ignore[no-untyped-def]
+    """What the decoder reads beside the correlation, written to the channels from `start` on of `joined`.
+
+    Args:
+        left: (B, h, w, D), context of I₀.
+        right: of I₁.
+        flow: (N, h, w, 4), motion as `match` left it, px.
+        peaks: (N, h, w, 4), as `match` gave them, px.
+        above: (N, h/2, w/2, S), the level above's state; of one pixel: everywhere the same.
+        radius: of the correlation, px.
+        start: first channel.
+        joined: (N, h, w, start + D + 8 + S), out: context, flow/8, peaks/radius, the state brought to this level.
+    """
+    B, H, W, D = left.shape
+    S = above.shape[3]
+    reach = _ONE / np.float32(radius)
+    for row in prange(2 * B * H):
+        n, y = row // H, row % H
+        context = left[n, y] if n < B else right[n - B, y]
+        out = joined[n, y]
+        up, low, down = doubled(y, above.shape[1])
+        upper, lower = above[n, up], above[n, low]
+        for x in range(W):
+            for c in range(D):
+                out[x, start + c] = context[x, c]
+            for k in range(4):
+                out[x, start + D + k] = flow[n, y, x, k] * _EIGHTH
+                out[x, start + D + 4 + k] = peaks[n, y, x, k] * reach
+            a, b, along = doubled(x, above.shape[2])
+            wa, wb = (_ONE - down) * (_ONE - along), (_ONE - down) * along
+            wc, wd = down * (_ONE - along), down * along
+            for k in range(S):
+                state = upper[a, k] * wa + upper[b, k] * wb + lower[a, k] * wc + lower[b, k] * wd
+                out[x, start + D + 8 + k] = state
+
+
+@kernel
+def update(decoded, peaks, flow):  # type: ignore[no-untyped-def]
+    """`flow` moves by what was decoded (channels 0 to 3) and by as much of each peak as is trusted (4, 5)."""
+    N, H, W, _ = flow.shape
+    for row in prange(N * H):
+        n, y = row // H, row % H
+        for x in range(W):
+            for k in range(4):
+                trust = sigmoid(decoded[n, y, x, 4 + k // 2])
+                flow[n, y, x, k] += trust * peaks[n, y, x, k] + decoded[n, y, x, k]
