@@ -1,0 +1,165 @@
+"""The network made ready for the CPU gives what its definition gives, at any size, for any weights."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from svmv import SVMV, Motion, SVMVConfig, jit, load, packed
+from svmv.inference import CpuNetwork, ready
+from svmv.packed import PackedConv
+from svmv.synthesis import synthesize
+from svmv.synthesis_numba import synthesize_numba
+
+SMALL = SVMVConfig(members=3, feature_channels=16, match_channels=8, context_channels=5, hidden_channels=12, radius=2)
+
+
+@pytest.fixture(scope="module")
+def networks() -> list[SVMV]:
+    torch.manual_seed(0)
+    small = SVMV(SMALL).eval()
+    for weight in small.parameters():  # untrained heads are nearly zero, and what is zero agrees with anything
+        if weight.ndim == 4:
+            nn.init.normal_(weight, std=1.5 / (weight[0].numel() ** 0.5))
+    return [load("base"), small]
+
+
+def film(seed: int, *, height: int, width: int, batch: int = 1, channels: int = 3) -> Tensor:
+    """(B, 4, C, H, W), a texture that moves by some pixels."""
+    coarse = torch.rand(batch, channels, height // 6 + 8, width // 6 + 8, generator=torch.Generator().manual_seed(seed))
+    scene = nn.functional.interpolate(coarse, size=(height + 40, width + 40), mode="bicubic").clamp(0, 1)
+    views = [scene[..., 3 * k : 3 * k + height, 20 - 5 * k : 20 - 5 * k + width] for k in range(4)]
+    return torch.stack(views, dim=1)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("size", [(64, 96), (37, 150), (1, 1)])
+def test_every_stage_equals_the_definition(networks: list[SVMV], which: int, size: tuple[int, int]) -> None:
+    network, quick = networks[which], CpuNetwork(networks[which])
+    frames = film(which, height=size[0], width=size[1], batch=2, channels=3 + which)
+    window = [network.encode(frames[:, k]) for k in range(4)]
+    twin = [quick.encode(frames[:, k]) for k in range(4)]
+    for one, other in zip(window, twin, strict=True):
+        pairs = [(one.picture, other.picture), (one.half, other.half), (one.detail, other.detail)]
+        pairs += [*zip(one.match, other.match, strict=True), *zip(one.context, other.context, strict=True)]
+        for expected, got in pairs:
+            torch.testing.assert_close(got, expected, atol=1e-4, rtol=1e-4)
+    spacing = torch.tensor([[1.0, 2.0], [torch.inf, 0.5]])
+    motion = network.decode((window[0], window[1], window[2], window[3]), size=size, spacing=spacing)
+    found = quick.decode((twin[0], twin[1], twin[2], twin[3]), size=size, spacing=spacing)
+    for name in ("velocity", "acceleration", "logit", "slope", "sharpness", "pictures"):
+        expected = getattr(motion, name)
+        reach = float(expected.abs().max()) + 1
+        torch.testing.assert_close(getattr(found, name), expected, atol=2e-3 * reach, rtol=0)
+    for expected, got in zip(motion.levels, found.levels, strict=True):
+        torch.testing.assert_close(got.near, expected.near, atol=2e-3, rtol=1e-3)
+    t = torch.tensor([[0.25, 1.0], [0.5, 0.0]])
+    made, wanted = quick.synthesize(found, t), synthesize(motion, t, backend="torch")
+    assert made.shape == wanted.shape
+    assert float((made - wanted).abs().mean()) < 1e-4
+    assert float(((made - wanted).abs() > 1 / 255).float().mean()) < 1e-3
+
+
+def volume(seed: int, *, B: int = 2, M: int = 3, C: int = 3, h: int = 20, w: int = 24, reach: float = 6) -> Motion:
+    """A wild motion volume."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(2 * B, *shape, h, w, generator=generator)
+
+    return Motion(
+        pictures=torch.rand(2 * B, C, 2 * h, 2 * w, generator=generator),
+        velocity=draw(M, 2) * reach,
+        acceleration=draw(M, 2) * reach / 2,
+        logit=draw(M) * 4,
+        slope=draw(M) * 3,
+        sharpness=draw(1).abs(),
+        levels=[],
+        size=(2 * h - 3, 2 * w - 1),
+    )
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("channels", "reach"), [(3, 0.7), (3, 30.0), (4, 6.0)])
+def test_the_fused_synthesis_equals_its_definition(channels: int, reach: float) -> None:
+    motion = volume(channels, C=channels, reach=reach)
+    t = torch.tensor([[0.0, 0.3, 1.0], [0.5, 0.77, 0.1]])
+    torch.testing.assert_close(synthesize(motion, t), synthesize(motion, t, backend="torch"), atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("threads", [1, 5])
+def test_any_number_of_threads_gives_the_same_picture(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    motion, t = volume(3, B=1, h=64, reach=4), torch.tensor([[0.4]])
+    expected = synthesize(motion, t, backend="torch")
+    monkeypatch.setattr("numba.get_num_threads", lambda: threads)
+    torch.testing.assert_close(synthesize_numba(motion, t, hole=1e-4), expected, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("wild", [float("nan"), float("inf"), -float("inf"), 1e30, -3e9])
+def test_wild_motion_lands_nowhere_and_writes_nowhere(wild: float) -> None:
+    motion, t = volume(4, B=1, h=30, reach=0.5), torch.tensor([[0.5]])
+    motion.velocity[:, 1, :, :3, :3] = wild  # a corner: what is carried from there is not defined if this is NaN
+    away = (..., slice(20, None), slice(None))
+    made, expected = synthesize(motion, t)[away], synthesize(motion, t, backend="torch")[away]
+    torch.testing.assert_close(made, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_gradients_are_still_to_be_had() -> None:
+    motion = volume(5, B=1)
+    motion.velocity.requires_grad_()
+    torch.autograd.backward(synthesize(motion, torch.tensor([[0.5]])).sum())
+    assert motion.velocity.grad is not None
+
+
+Make = Callable[[], Tensor | None]
+
+
+@pytest.mark.parametrize("slope", [None, 0.1])
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (1, 1)])
+@pytest.mark.parametrize("offered", [True, False])
+def test_a_packed_convolution_is_a_convolution(
+    kernel: int, stride: int, slope: float | None, offered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not offered:
+        monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    conv = nn.Conv2d(5, 7, kernel, stride, kernel // 2)
+    one = PackedConv.of(conv, slope=slope)
+    for size in ((8, 12), (3, 5)):
+        x = torch.randn(2, 5, *size).contiguous(memory_format=torch.channels_last)
+        expected = conv(x) if slope is None else nn.functional.leaky_relu(conv(x), slope)
+        with torch.inference_mode():
+            torch.testing.assert_close(one(x), expected.detach(), atol=1e-5, rtol=1e-5)
+
+
+def test_without_the_fused_operation_nothing_is_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Nothing:
+        def __getattr__(self, name: str) -> object:
+            raise AttributeError(name)
+
+    monkeypatch.setattr(torch.ops, "mkldnn", Nothing(), raising=False)
+    assert packed._packed(torch.zeros(4, 3, 3, 3), stride=1, padding=1) is None
+
+
+def test_kernels_compile_where_nothing_can_be_cached(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+
+    def refusing(function: Callable[..., object], *, cache: bool = False, **_: object) -> Callable[..., object]:
+        asked.append(cache)
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return function
+
+    monkeypatch.setattr(jit, "njit", refusing)
+    assert jit.kernel(np.sum) is np.sum
+    assert asked == [True, False]
+
+
+def test_ready_takes_the_twin_only_where_it_holds(networks: list[SVMV]) -> None:
+    cpu = torch.device("cpu")
+    assert isinstance(ready(networks[1], cpu, torch.float32), CpuNetwork)
+    assert ready(networks[1], cpu, torch.bfloat16) is networks[1]
