@@ -7,7 +7,8 @@ window's two middle frames. Knows no files, no terminal.
 from svmv.checkpoint import available, load, save
 from svmv.config import SVMVConfig
 from svmv.features import Features
+from svmv.inference import Network, ready
 from svmv.model import SVMV, pick, stack
 from svmv.motion import Motion
 
-__all__ = ["SVMV", "Features", "Motion", "SVMVConfig", "available", "load", "pick", "save", "stack"]
+__all__ = ["SVMV", "Features", "Motion", "Network", "SVMVConfig", "available", "load", "pick", "ready", "save", "stack"]

@@ -9,13 +9,14 @@ from typing import Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from svmv import features_numba, motion_numba, volume_numba
 from svmv.features import Features
 from svmv.model import SVMV, Window
 from svmv.motion import Motion
-from svmv.packed import PackedConv
+from svmv.packed import PackedConv, convolution, weights
 from svmv.synthesis import synthesize
 from svmv.synthesis_numba import Array, PackedMotion
 from svmv.volume import Level
@@ -79,14 +80,14 @@ class _Encoder:
 
     def __init__(self, network: SVMV) -> None:
         encoder = network.encoder
-        self._stem = [PackedConv.of(block[0], slope=_SLOPE) for block in encoder.stem]
-        self._trunk = [PackedConv.of(block[0], slope=_SLOPE) for block in list(encoder.trunk)[:2]]
+        *inner, last = encoder.trunk
+        self._stem = [PackedConv.of(block, slope=_SLOPE) for block in encoder.stem]
+        self._trunk = [PackedConv.of(block, slope=_SLOPE) for block in inner]
         self._detail = PackedConv.of(encoder.detail)
-        last = encoder.trunk[2]
-        outer = torch.cat([encoder.match.weight, encoder.context.weight]).detach().flatten(1)
-        bias = torch.cat([encoder.match.bias, encoder.context.bias]).detach()
-        weight = torch.einsum("om,mikl->oikl", outer, last.weight.detach())
-        self._both = PackedConv(weight, bias + outer @ last.bias.detach())
+        weight, bias = weights(convolution(last))
+        outer, more = (torch.cat(both) for both in zip(weights(encoder.match), weights(encoder.context), strict=True))
+        outer = outer.flatten(1)
+        self._both = PackedConv(torch.einsum("om,mikl->oikl", outer, weight), more + outer @ bias)
         self._matched, self._told = encoder.match.out_channels, encoder.context.out_channels
 
     def __call__(self, frames: Tensor, levels: int) -> Features:
@@ -123,9 +124,9 @@ class _Volume:
         volume, config = network.volume, network.config
         self._radius, self._state = config.radius, config.hidden_channels
         self._sharpness = np.float32(volume.peak.log_sharpness.exp().item())
-        self._squeeze = PackedConv.of(volume.squeeze[0], slope=_SLOPE)
-        self._squeezed = volume.squeeze[0].out_channels
-        self._body = [PackedConv.of(block[0], slope=_SLOPE) for block in volume.body]
+        self._squeeze = PackedConv.of(volume.squeeze, slope=_SLOPE)
+        self._squeezed = convolution(volume.squeeze).out_channels
+        self._body = [PackedConv.of(block, slope=_SLOPE) for block in volume.body]
         self._head = PackedConv.of(volume.head)
 
     def __call__(self, window: Window) -> tuple[list[Level], Array]:
@@ -166,15 +167,16 @@ class _Ensemble:
         ensemble = network.ensemble
         self._members = ensemble.members
         self._doubt = np.float32(ensemble.doubt.item())
-        lift = ensemble.lift[0]
         # The shuffle reads channel 4·c + place for channel c of each of four pixels; ordered by place, runs stay whole.
-        order = torch.arange(lift.out_channels).view(-1, 4).T.flatten()
-        self._lift = PackedConv(lift.weight[order], lift.bias[order], slope=_SLOPE)
-        first = ensemble.body[0][0]
-        self._read = first.in_channels
-        self._width = -(-self._read // 8) * 8  # whole vectors: oneDNN is twice as slow at 47 channels as at 48
-        weight = torch.nn.functional.pad(first.weight.detach(), (0, 0, 0, 0, 0, self._width - self._read))
-        self._body = [PackedConv(weight, first.bias, slope=_SLOPE), PackedConv.of(ensemble.body[1][0], slope=_SLOPE)]
+        weight, bias = weights(convolution(ensemble.lift))
+        order = torch.arange(len(bias)).view(-1, 4).T.flatten()
+        self._lift = PackedConv(weight[order], bias[order], slope=_SLOPE)
+        first, second = ensemble.body
+        weight, bias = weights(convolution(first))
+        self._read = weight.shape[1]
+        self._width = -(-self._read // 8) * 8  # whole vectors: 47 channels take oneDNN longer than 48
+        weight = F.pad(weight, (0, 0, 0, 0, 0, self._width - self._read))
+        self._body = [PackedConv(weight, bias, slope=_SLOPE), PackedConv.of(second, slope=_SLOPE)]
         self._head = PackedConv.of(ensemble.head)
 
     def __call__(
@@ -200,7 +202,7 @@ class _Ensemble:
         rate = (1 / spacing.T.flatten()).float().numpy()
         motion_numba.unfold(_array(out), joined, self._read - 7, rate, self._doubt, members)
         packed = torch.from_numpy(members)
-        each = packed[:, :-1].unflatten(1, (self._members, 6))
+        each = packed[:, :-1].view(2 * B, self._members, 6, h, w)
         return PackedMotion(
             pictures=torch.cat([left.picture, right.picture]),
             velocity=each[:, :, 0:2],

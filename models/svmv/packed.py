@@ -29,10 +29,10 @@ class PackedConv:
         self._packed = _packed(self._plain, stride=stride, padding=self._padding)
 
     @classmethod
-    def of(cls, conv: nn.Module, *, slope: float | None = None) -> "PackedConv":
-        """Pack an `nn.Conv2d` that pads by (k−1)/2."""
-        assert isinstance(conv, nn.Conv2d) and conv.bias is not None
-        return cls(conv.weight, conv.bias, stride=conv.stride[0], slope=slope)
+    def of(cls, block: nn.Module, *, slope: float | None = None) -> "PackedConv":
+        """Pack a convolution that pads by (k−1)/2, or the first part of a sequence that is one."""
+        conv = convolution(block)
+        return cls(*weights(conv), stride=conv.stride[0], slope=slope)
 
     def __call__(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W), channels last → (B, outputs, H/stride, W/stride), channels last."""
@@ -47,9 +47,22 @@ class PackedConv:
         return out if self._slope is None else F.leaky_relu_(out, self._slope)
 
 
+def convolution(block: nn.Module) -> nn.Conv2d:
+    """The convolution that a block is or begins with."""
+    first = block[0] if isinstance(block, nn.Sequential) else block
+    assert isinstance(first, nn.Conv2d)
+    return first
+
+
+def weights(conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
+    """Weight and bias, without gradient."""
+    assert conv.bias is not None
+    return conv.weight.detach(), conv.bias.detach()
+
+
 def _packed(weight: Tensor, *, stride: int, padding: int) -> Tensor | None:
     """Weights in oneDNN's blocks; None where this build of torch has no oneDNN or does not offer it."""
-    if not torch.backends.mkldnn.is_available():
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return None
     operations: Any = torch.ops.mkldnn
     try:

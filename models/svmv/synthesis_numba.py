@@ -52,7 +52,7 @@ def synthesize_numba(motion: Motion, t: Tensor, *, hole: float) -> Tensor:
     pictures = motion.pictures.float().permute(0, 2, 3, 1).contiguous().numpy()
     members = packed(motion).numpy()
     N, H, W, C = pictures.shape
-    lanes = 4 if C == 3 else 8
+    lanes = 4 if C == 3 else max(C + 1, 8)
     height, width = motion.size
     furthest = np.empty((N, members.shape[2], 2), np.float32)
     _reach(members, furthest)

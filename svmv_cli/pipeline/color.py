@@ -4,15 +4,20 @@ Only new pictures pass through here; source pictures keep their planes. Values a
 a round trip gives the planes back even where YUV lies outside the RGB cube.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from svmv_cli.media.frame import Frame, PixelFormat, Plane
 from svmv_cli.media.info import ColorInfo
+from svmv_cli.pipeline import color_numba
+
+Matrix = npt.NDArray[np.floating]
 
 # Kr, Kb of ITU-T H.273 matrix coefficients (BT.709, FCC, BT.601 twice, SMPTE 240M, BT.2020 twice).
 _WEIGHTS = {
@@ -40,43 +45,90 @@ class Converter:
 
     def to_rgb(self, frame: Frame) -> Tensor:
         """(1, 3, H, W), or (1, 4, H, W) with alpha."""
-        planes = [self._upload(plane) for plane in frame.planes]
-        top = 2**self.format.depth - 1
-        alpha = [planes.pop() / top] if self.format.alpha else []
-        if self.format.kind == "gbr":
-            green, blue, red = (plane / top for plane in planes)
-            return torch.cat([red, green, blue, *alpha], dim=1)
-        luma = (planes[0] - self._black) / self._luma_span
-        if self.format.kind == "gray":
-            return luma.expand(-1, 3, -1, -1)
-        u, v = ((self._to_full_size(plane) - self._grey) / self._chroma_span for plane in planes[1:])
-        kr, kb = self._luma_weights
-        red, blue = luma + 2 * (1 - kr) * v, luma + 2 * (1 - kb) * u
-        green = (luma - kr * red - kb * blue) / (1 - kr - kb)
-        return torch.cat([red, green, blue, *alpha], dim=1)
+        return self._to_rgb_fused(frame) if self.device.type == "cpu" else self._to_rgb(frame)
 
     def to_planes(self, picture: Tensor) -> tuple[Plane, ...]:
         """The planes of a (3 or 4, H, W) picture, rounded and clipped to what the depth holds."""
-        picture = picture[None]
+        return self._to_planes_fused(picture) if self.device.type == "cpu" else self._to_planes(picture)
+
+    def _to_rgb(self, frame: Frame) -> Tensor:
+        gains, offsets = self._from_rgb()
+        planes = [self._upload(plane) for plane in frame.planes]
+        if self.format.kind == "yuv":
+            planes[1:3] = [self._to_full_size(plane) for plane in planes[1:3]]
+        shifted = torch.cat([plane - float(offset) for plane, offset in zip(planes, offsets, strict=True)], dim=1)
+        return _mixed(np.linalg.pinv(gains), shifted)
+
+    def _to_planes(self, picture: Tensor) -> tuple[Plane, ...]:
+        gains, offsets = self._from_rgb()
+        planes = list(_mixed(gains, picture[None]).chunk(len(gains), dim=1))
+        if self.format.kind == "yuv":
+            planes[1:3] = [self._to_chroma_size(plane) for plane in planes[1:3]]
         top = 2**self.format.depth - 1
-        red, green, blue = picture[:, 0:1], picture[:, 1:2], picture[:, 2:3]
+        return tuple(self._download(p + float(offset), top) for p, offset in zip(planes, offsets, strict=True))
+
+    def _to_rgb_fused(self, frame: Frame) -> Tensor:
+        gains, offsets = self._from_rgb()
+        back = np.linalg.pinv(gains)
+        picture = np.empty((self.height, self.width, len(back)), np.float32)
+        picture[:] = -back @ offsets
+        for index, plane in enumerate(frame.planes):
+            rows, columns = self._taps(index, color_numba.enlarging)
+            color_numba.add_plane(plane, *rows, *columns, back[:, index].astype(np.float32), picture)
+        return torch.from_numpy(picture).permute(2, 0, 1)[None]
+
+    def _to_planes_fused(self, picture: Tensor) -> tuple[Plane, ...]:
+        last = picture.permute(1, 2, 0).contiguous().numpy()
+        top = np.float32(2**self.format.depth - 1)
+        made: list[Plane] = []
+        for index, (row, offset) in enumerate(zip(*self._from_rgb(), strict=True)):
+            plane = self._empty_plane(index)
+            rows, columns = self._taps(index, color_numba.halving)
+            gains = row.astype(np.float32)
+            color_numba.take_plane(last, gains, np.float32(offset), *rows, *columns, top, plane)
+            made.append(plane)
+        return tuple(made)
+
+    def _from_rgb(self) -> tuple[Matrix, Matrix]:
+        """Planes are `gains` @ RGB(A) + `offsets`: (planes, channels) and (planes,), in code values."""
+        top = 2**self.format.depth - 1
+        kr, kb = (1 / 3, 1 / 3) if self.format.kind == "gray" else self._luma_weights
+        luma = np.array([kr, 1 - kr - kb, kb])
+        red, green, blue = np.eye(3)
         if self.format.kind == "gbr":
-            planes = [green * top, blue * top, red * top]
+            rows, offsets = [green * top, blue * top, red * top], [0.0, 0.0, 0.0]
+        elif self.format.kind == "gray":
+            rows, offsets = [luma * self._luma_span], [self._black]
         else:
-            kr, kb = (1 / 3, 1 / 3) if self.format.kind == "gray" else self._luma_weights
-            luma = kr * red + (1 - kr - kb) * green + kb * blue
-            planes = [luma * self._luma_span + self._black]
-            if self.format.kind == "yuv":
-                u, v = (blue - luma) / (2 * (1 - kb)), (red - luma) / (2 * (1 - kr))
-                planes += [self._to_chroma_size(c * self._chroma_span + self._grey) for c in (u, v)]
+            u, v = (blue - luma) / (2 * (1 - kb)), (red - luma) / (2 * (1 - kr))
+            rows = [luma * self._luma_span, u * self._chroma_span, v * self._chroma_span]
+            offsets = [self._black, self._grey, self._grey]
+        gains = np.array(rows)
         if self.format.alpha:
-            planes.append(picture[:, 3:4] * top)
-        return tuple(self._download(plane, top) for plane in planes)
+            gains, offsets = np.pad(gains, (0, 1)), [*offsets, 0.0]
+            gains[-1, -1] = top
+        return gains, np.array(offsets)
+
+    def _empty_plane(self, index: int) -> Plane:
+        shape = self.format.plane_shape(index, self.width, self.height)
+        return np.empty(shape, np.uint8) if self.format.depth <= 8 else np.empty(shape, np.uint16)
+
+    def _taps(self, index: int, make: Callable[..., color_numba.Taps]) -> tuple[color_numba.Taps, color_numba.Taps]:
+        """Of the rows and of the columns of a plane."""
+        chroma = self.format.kind == "yuv" and index in (1, 2)
+        columns, rows = self._cosited()
+        return (
+            make(self.height, halved=chroma and bool(self.format.shift_y), cosited=rows),
+            make(self.width, halved=chroma and bool(self.format.shift_x), cosited=columns),
+        )
 
     def _upload(self, plane: Plane) -> Tensor:
-        # A copy: torch cannot wrap arrays it must not write to, and has no arithmetic on uint16.
-        signed = plane.astype(np.int32) if plane.dtype == np.uint16 else np.array(plane)
-        return torch.from_numpy(signed).to(self.device, torch.float32)[None, None]
+        # torch cannot wrap arrays it must not write to, and has no arithmetic on uint16: a copy, in pinned memory
+        # where the device can fetch it by itself while the host goes on.
+        signed = torch.from_numpy(plane.astype(np.int32 if plane.dtype == np.uint16 else np.uint8))
+        if self.device.type == "cuda":
+            signed = signed.pin_memory()
+        return signed.to(self.device, non_blocking=True).float()[None, None]
 
     def _download(self, plane: Tensor, top: int) -> Plane:
         whole = plane[0, 0].round().clamp(0, top)
@@ -151,6 +203,13 @@ def straight(picture: Tensor) -> Tensor:
     seen, alpha, given = picture[:, :3], picture[:, 3:4], picture[:, 4:]
     share = alpha.clamp(min=0)
     return torch.cat([(seen * share + _FAINT * given) / (share.square() + _FAINT), alpha], dim=1)
+
+
+def _mixed(gains: Matrix, picture: Tensor) -> Tensor:
+    """(1, inputs, H, W) → (1, outputs, H, W), one pixel at a time."""
+    weight = torch.from_numpy(gains).to(picture.device, torch.float32)
+    with torch.autocast(picture.device.type, enabled=False):
+        return torch.einsum("oi,bihw->bohw", weight, picture)
 
 
 def _twice(x: Tensor, cosited: bool) -> Tensor:

@@ -8,19 +8,17 @@ from fractions import Fraction
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 
 import svmv
 from svmv_cli.errors import DeviceError, ModelError
 from svmv_cli.media.frame import Frame, PixelFormat, Plane
 from svmv_cli.media.info import ColorInfo
 from svmv_cli.pipeline.color import Converter, premultiplied, straight
+from svmv_cli.pipeline.still import Still
 from svmv_cli.pipeline.windows import Window
 
 Precision = Literal["fp32", "fp16", "bf16"]
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-_AGREE = 1.5 / 255  # largest difference, on 5 × 5 pixels, of pictures that show the same
-_NEARLY = 12 / 255  # what sub-pixel motion makes of the hardest edge, and no more
 _CACHED = 6  # encoded frames kept: a window's four, and two that shot ends make it look back on
 
 
@@ -88,7 +86,7 @@ class NetworkInterpolator:
         self.name, self.precision = name, precision
         self.weights = _digest(network)
         self._converter = converter
-        self._network = network.to(converter.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self._network = svmv.ready(network, converter.device, _DTYPES[precision])
         # Keyed by the frame object itself, which the entry keeps alive, so an id is never met twice.
         self._cache: OrderedDict[int, tuple[Frame, svmv.Features]] = OrderedDict()
 
@@ -139,7 +137,7 @@ class NetworkInterpolator:
         padded = [[float(x) for x in p] + [0.5] * (longest - len(p)) for p in phases]
         times = torch.tensor(padded, dtype=torch.float32, device=device)
         made: list[list[tuple[Plane, ...]]] = [[] for _ in windows]
-        still = _Still(motion)
+        still = Still(motion.pictures, motion.size)
         for k in range(longest):  # one instant at a time: memory does not grow with the factor
             pictures = self._network.synthesize(motion, times[:, k : k + 1])[:, 0]
             pictures = still.kept(pictures, times[:, k])
@@ -163,26 +161,6 @@ class NetworkInterpolator:
         else:
             self._cache.move_to_end(id(frame))
         return known[1]
-
-
-class _Still:
-    """Where the two pictures of each window agree, the network's last fraction of a pixel is taken back.
-
-    Left in, it softens a hard edge by some codes in the new pictures and not in the source's between them: captions
-    and logos would flicker. What differs clearly from both is left alone: something may pass in between.
-    """
-
-    def __init__(self, motion: svmv.Motion) -> None:
-        height, width = motion.size
-        self._left, self._right = motion.pictures[..., :height, :width].chunk(2)
-        change = (self._left - self._right).abs().amax(dim=1, keepdim=True)
-        self._here = F.max_pool2d(change, 5, stride=1, padding=2) <= _AGREE  # (B, 1, H, W)
-
-    def kept(self, pictures: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        """(B, C, H, W) new pictures at the times t (B,), mended."""
-        between = torch.lerp(self._left, self._right, t.view(-1, 1, 1, 1))
-        near = (pictures - between).abs().amax(dim=1, keepdim=True) <= _NEARLY
-        return torch.where(self._here & near, between, pictures)
 
 
 def _digest(network: svmv.SVMV) -> str:

@@ -93,3 +93,24 @@ def test_alpha_is_the_fourth_channel() -> None:
     rgba = converter(frame, matrix=1).to_rgb(frame)
     assert rgba.shape == (1, 4, 8, 8)
     np.testing.assert_allclose(rgba[0, 3].numpy() * 255, frame.planes[3], atol=0.01)
+
+
+@pytest.mark.parametrize("name", [*FORMATS, "yuv440p"])
+@pytest.mark.parametrize("place", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [(48, 64), (33, 21), (1, 1), (2, 3)])
+def test_the_fused_passes_equal_the_definition(name: str, place: int, size: tuple[int, int]) -> None:
+    height, width = size
+    pixel_format = PixelFormat.parse(name)
+    rng = np.random.default_rng(0)
+    shapes = [pixel_format.plane_shape(k, width, height) for k in range(pixel_format.planes)]
+    planes = tuple(rng.integers(0, 2**pixel_format.depth, s).astype(pixel_format.dtype) for s in shapes)
+    frame = Frame(Fraction(0), Fraction(1), pixel_format, planes)
+    one = converter(frame, matrix=1, chroma_location=place)
+    expected = one._to_rgb(frame)
+    torch.testing.assert_close(one._to_rgb_fused(frame), expected, atol=1e-5, rtol=1e-5)
+    picture = expected[0] + 0.3 * torch.rand(expected.shape[1:], generator=torch.Generator().manual_seed(1)) - 0.15
+    for got, wanted in zip(one._to_planes_fused(picture), one._to_planes(picture), strict=True):
+        assert got.dtype == wanted.dtype
+        difference = np.abs(got.astype(int) - wanted.astype(int))
+        assert int(difference.max()) <= 1  # what lies halfway between two codes may be rounded either way
+        assert float((difference > 0).mean()) < 0.02

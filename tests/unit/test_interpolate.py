@@ -13,6 +13,7 @@ from svmv_cli.media.frame import Frame, PixelFormat
 from svmv_cli.media.info import ColorInfo
 from svmv_cli.pipeline import interpolate
 from svmv_cli.pipeline.interpolate import NetworkInterpolator, choose_device, choose_precision, make_interpolator
+from svmv_cli.pipeline.still import Still
 from svmv_cli.pipeline.windows import Window
 
 SMALL = svmv.SVMVConfig(feature_channels=16, match_channels=8, hidden_channels=16, half_channels=8, head_channels=8)
@@ -116,15 +117,15 @@ def test_choices_and_refusals() -> None:
         )
 
 
-def test_still_places_are_kept_and_what_passes_is_not() -> None:
+@pytest.mark.parametrize("fused", [False, True])
+def test_still_places_are_kept_and_what_passes_is_not(fused: bool) -> None:
     left = torch.rand(1, 3, 12, 12, generator=torch.Generator().manual_seed(0))
     right = left.clone()
     right[..., 8:] = 1 - right[..., 8:]  # there something moves
-    small = torch.zeros(1, 1, 2, 1, 1)
-    motion = svmv.Motion(torch.cat([left, right]), small, small, small, small, small, [], (12, 12))
+    pair = torch.nn.functional.pad(torch.cat([left, right]), (0, 4, 0, 4))
     made = left + 0.02
     made[..., 2, 2] = left[..., 2, 2] + 0.3  # there something passes
-    kept = interpolate._Still(motion).kept(made.clone(), torch.tensor([0.5]))
-    assert torch.equal(kept[..., :2, :6], left[..., :2, :6])
+    kept = Still(pair, (12, 12), fused=fused).kept(made.clone(), torch.tensor([0.5]))
+    torch.testing.assert_close(kept[..., :2, :6], left[..., :2, :6])
     assert torch.equal(kept[..., 2, 2], made[..., 2, 2])
     assert torch.equal(kept[..., 8:], made[..., 8:])
