@@ -36,6 +36,11 @@ demo: $(READY)
 	$(BIN)/svmv upsample demo/in.mp4 demo/out.mp4 --factor 4 --overwrite
 	$(BIN)/python examples/side_by_side.py demo/in.mp4 demo/out.mp4 demo/side-by-side.png
 
+bench: $(READY)
+	$(BIN)/python -m benchmarks.network --sizes 480p,720p
+	$(BIN)/python -m benchmarks.pipeline
+	$(BIN)/python -m benchmarks.against
+
 build: $(READY)
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 

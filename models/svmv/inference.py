@@ -13,43 +13,90 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from svmv import features_numba, motion_numba, volume_numba
+from svmv.config import SVMVConfig
 from svmv.features import Features
 from svmv.model import SVMV, Window
 from svmv.motion import Motion
 from svmv.packed import PackedConv, convolution, weights
 from svmv.synthesis import synthesize
 from svmv.synthesis_numba import Array, PackedMotion
-from svmv.volume import Level
+from svmv.volume import Level, MotionVolume, enlarged
 
 _SLOPE = 0.1  # of every LeakyReLU in the network
 
 
 class Network(Protocol):
-    """What runs a trained network; see the methods of `SVMV`."""
+    """What runs a trained network; see the methods of `SVMV`. The last three are steps of the first two, for tiles."""
+
+    @property
+    def config(self) -> SVMVConfig:
+        """Sizes of the network."""
 
     def encode(self, frames: Tensor) -> Features:
         """Features of frames."""
 
-    def decode(self, window: Window, *, size: tuple[int, int], spacing: Tensor | None = None) -> Motion:
+    def decode(
+        self, window: Window, *, size: tuple[int, int], spacing: Tensor | None = None, refinements: int | None = None
+    ) -> Motion:
         """Motion of a window of encoded frames."""
 
     def synthesize(self, motion: Motion, t: Tensor) -> Tensor:
         """Pictures at the times t."""
+
+    def encode_exactly(self, frames: Tensor, levels: int) -> Features:
+        """Features at so many levels of frames that need no padding."""
+
+    def decode_coarse(self, window: Window) -> Level:
+        """The pyramid without the ensemble: motion at the finest level of what was encoded."""
+
+    def decode_finest(self, window: Window, above: Level, *, size: tuple[int, int], spacing: Tensor) -> Motion:
+        """Motion of a window encoded at one level, from the level above it."""
 
 
 def ready(network: SVMV, device: torch.device, dtype: torch.dtype) -> Network:
     """The fastest form of a network for a device and the arithmetic of its convolutions; for inference only."""
     if device.type == "cpu" and dtype is torch.float32:
         return CpuNetwork(network)
-    moved: SVMV = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    return moved
+    return PlainNetwork(network.to(device, memory_format=torch.channels_last).eval())  # type: ignore[call-overload]
+
+
+class PlainNetwork:
+    """`SVMV` as it is, for all devices and precisions that have no twin of their own."""
+
+    def __init__(self, network: SVMV) -> None:
+        self._network = network
+        self.config = network.config
+        self.encode, self.decode, self.synthesize = network.encode, network.decode, network.synthesize
+
+    def encode_exactly(self, frames: Tensor, levels: int) -> Features:
+        """See `Network`."""
+        features: Features = self._network.encoder(frames, levels)
+        return features
+
+    def decode_coarse(self, window: Window) -> Level:
+        """See `Network`."""
+        levels: list[Level] = self._network.volume(window, refinements=0)
+        return levels[-1]
+
+    def decode_finest(self, window: Window, above: Level, *, size: tuple[int, int], spacing: Tensor) -> Motion:
+        """See `Network`."""
+        before, left, right, after = window
+        anchor, near = (torch.cat([a.match[0], b.match[0]]) for a, b in ((left, right), (right, left)))
+        far = torch.cat([before.match[0], after.match[0]])
+        context = torch.cat([left.context[0], right.context[0]])
+        volume: MotionVolume = self._network.volume
+        level = enlarged(above)
+        for _ in range(1 + self.config.refinements):
+            level = volume._improve(level, anchor, near, far, context)
+        motion: Motion = self._network.ensemble(left, right, [level], size=size, spacing=spacing)
+        return motion
 
 
 class CpuNetwork:
     """`SVMV` on the CPU in float32: the same results, to rounding, and no gradients."""
 
     def __init__(self, network: SVMV) -> None:
-        self._config = network.config
+        self.config = network.config
         self._encoder = _Encoder(network)
         self._volume = _Volume(network)
         self._ensemble = _Ensemble(network)
@@ -57,22 +104,41 @@ class CpuNetwork:
     @torch.inference_mode()
     def encode(self, frames: Tensor) -> Features:
         """See `SVMV.encode`."""
-        H, W = frames.shape[2:]
-        return self._encoder(frames.float(), self._config.levels(H, W))
+        return self._encoder(frames.float(), self.config.levels(frames.shape[2], frames.shape[3]))
 
     @torch.inference_mode()
-    def decode(self, window: Window, *, size: tuple[int, int], spacing: Tensor | None = None) -> Motion:
+    def decode(
+        self, window: Window, *, size: tuple[int, int], spacing: Tensor | None = None, refinements: int | None = None
+    ) -> Motion:
         """See `SVMV.decode`."""
         left, right = window[1], window[2]
         if spacing is None:
             spacing = left.picture.new_ones(left.picture.shape[0], 2)
-        levels, hidden = self._volume(window)
-        return self._ensemble(left, right, levels, hidden, size=size, spacing=spacing)
+        levels = self._volume(window, self.config.refinements if refinements is None else refinements)
+        return self._ensemble(left, right, levels, size=size, spacing=spacing)
 
     @torch.inference_mode()
     def synthesize(self, motion: Motion, t: Tensor) -> Tensor:
         """See `SVMV.synthesize`."""
         return synthesize(motion, t)
+
+    @torch.inference_mode()
+    def encode_exactly(self, frames: Tensor, levels: int) -> Features:
+        """See `Network`."""
+        return self._encoder(frames, levels)
+
+    @torch.inference_mode()
+    def decode_coarse(self, window: Window) -> Level:
+        """See `Network`."""
+        return self._volume(window, 0)[-1]
+
+    @torch.inference_mode()
+    def decode_finest(self, window: Window, above: Level, *, size: tuple[int, int], spacing: Tensor) -> Motion:
+        """See `Network`."""
+        level = above
+        for _ in range(1 + self.config.refinements):
+            level = self._volume.decode(window, 0, level)
+        return self._ensemble(window[1], window[2], [level], size=size, spacing=spacing)
 
 
 class _Encoder:
@@ -129,27 +195,23 @@ class _Volume:
         self._body = [PackedConv.of(block, slope=_SLOPE) for block in volume.body]
         self._head = PackedConv.of(volume.head)
 
-    def __call__(self, window: Window) -> tuple[list[Level], Array]:
-        """Levels, coarsest first, and the finest one's motion, near and far in one."""
-        above, hidden = None, None
+    def __call__(self, window: Window, refinements: int) -> list[Level]:
+        """Levels, coarsest first, the finest once more for each refinement."""
         levels: list[Level] = []
-        for level in reversed(range(len(window[0].match))):
-            above, state = self._decode(window, level, above, hidden)
-            hidden = _array(state)
-            flow = _tensor(above)
-            levels.append(Level(flow[:, :2], flow[:, 2:], state))
-        assert above is not None
-        return levels, above
+        for level in (*reversed(range(len(window[0].match))), *[0] * refinements):
+            levels.append(self.decode(window, level, levels[-1] if levels else None))
+        return levels
 
-    def _decode(self, window: Window, level: int, above: Array | None, hidden: Array | None) -> tuple[Array, Tensor]:
+    def decode(self, window: Window, level: int, above: Level | None) -> Level:
+        """One level, from the one above it or from an earlier pass at the same one."""
         before, left, right, after = (_array(frame.match[level]) for frame in window)
         B, h, w, _ = left.shape
-        above = np.zeros((2 * B, 1, 1, 4), np.float32) if above is None else above
-        hidden = np.zeros((2 * B, 1, 1, self._state), np.float32) if hidden is None else hidden
         flow, peaks = _empty(2 * B, h, w, 4), _empty(2 * B, h, w, 4)
         cost = _empty(2 * B, h, w, 2 * (2 * self._radius + 1) ** 2)
-        volume_numba.match(left, right, before, after, above, self._radius, self._sharpness, flow, cost, peaks)
+        coarse = np.zeros((2 * B, 1, 1, 4), np.float32) if above is None else _flow(above)
+        volume_numba.match(left, right, before, after, coarse, self._radius, self._sharpness, flow, cost, peaks)
         context = [_array(frame.context[level]) for frame in window[1:3]]
+        hidden = np.zeros((2 * B, 1, 1, self._state), np.float32) if above is None else _array(above.hidden)
         joined = _empty(2 * B, h, w, self._squeezed + context[0].shape[3] + 8 + self._state)
         volume_numba.gather(*context, flow, peaks, hidden, self._radius, self._squeezed, joined)
         state = _tensor(joined)
@@ -157,7 +219,8 @@ class _Volume:
         for conv in self._body:
             state = conv(state)
         volume_numba.update(_array(self._head(state)), peaks, flow)
-        return flow, state
+        motion = _tensor(flow)
+        return Level(motion[:, :2], motion[:, 2:], state)
 
 
 class _Ensemble:
@@ -180,21 +243,14 @@ class _Ensemble:
         self._head = PackedConv.of(ensemble.head)
 
     def __call__(
-        self,
-        left: Features,
-        right: Features,
-        levels: list[Level],
-        flow: Array,
-        *,
-        size: tuple[int, int],
-        spacing: Tensor,
+        self, left: Features, right: Features, levels: list[Level], *, size: tuple[int, int], spacing: Tensor
     ) -> Motion:
         lifted = _array(self._lift(levels[-1].hidden))
         details = _array(left.detail), _array(right.detail)
         B, h, w, _ = details[0].shape
         joined = _empty(2 * B, h, w, self._width)
         halves = _array(left.half), _array(right.half)
-        motion_numba.compare(lifted, *details, *halves, flow, joined)
+        motion_numba.compare(lifted, *details, *halves, _flow(levels[-1]), joined)
         out = _tensor(joined)
         for conv in (*self._body, self._head):
             out = conv(out)
@@ -224,6 +280,11 @@ def _array(x: Tensor) -> Array:
     """(B, C, H, W) → the same numbers as (B, H, W, C); no copy if they lie so already."""
     array: Array = x.permute(0, 2, 3, 1).contiguous().numpy()
     return array
+
+
+def _flow(level: Level) -> Array:
+    """A level's motion, near and far in one, (2B, h, w, 4)."""
+    return _array(torch.cat([level.near, level.far], dim=1))
 
 
 def _tensor(x: Array) -> Tensor:

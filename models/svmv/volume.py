@@ -78,7 +78,7 @@ class MotionVolume(nn.Module):
             near = torch.cat([right.match[level], left.match[level]])
             far = torch.cat([before.match[level], after.match[level]])
             context = torch.cat([left.context[level], right.context[level]])
-            guess = _enlarged(levels[-1]) if levels else self._blank(anchor, context)
+            guess = enlarged(levels[-1]) if levels else self._blank(anchor, context)
             for _ in range(passes if level == 0 else 1):
                 guess = self._improve(guess, anchor, near, far, context)
                 levels.append(guess)
@@ -105,7 +105,7 @@ class MotionVolume(nn.Module):
         return Level(flow[:, :2], flow[:, 2:], hidden)
 
 
-def _enlarged(level: Level) -> Level:
+def enlarged(level: Level) -> Level:
     """The same motion at the next finer level, in its pixels."""
     flow = 2 * double(torch.cat([level.near, level.far], dim=1))
     return Level(flow[:, :2], flow[:, 2:], double(level.hidden))

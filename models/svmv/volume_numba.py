@@ -40,6 +40,14 @@ def doubled(at, size):  # type: ignore[no-untyped-def]
 
 
 @inlined
+def source(at, size, above):  # type: ignore[no-untyped-def]
+    """As `doubled`, of a row of `above` samples; where that is as long already, the sample itself."""
+    if above == size:
+        return at, at, np.float32(0)
+    return doubled(at, above)
+
+
+@inlined
 def sigmoid(x):  # type: ignore[no-untyped-def]
     """1 / (1 + e^-x)."""
     return _ONE / (_ONE + np.float32(np.exp(-x)))
@@ -54,7 +62,8 @@ def match(left, right, before, after, above, radius, sharpness, flow, cost, peak
         right: of I₁.
         before: of I₋₁.
         after: of I₂.
-        above: (N, h/2, w/2, 4), motion of the level above, near then far, px there; of one pixel: everywhere the same.
+        above: (N, h/2, w/2, 4), motion of the level above, near then far, px there; of one pixel: everywhere the same;
+            or (N, h, w, 4), motion at this level that is to be refined.
         radius: r, px.
         sharpness: of the softmax.
         flow: (N, h, w, 4), out: `above`, brought to this level, px.
@@ -64,6 +73,7 @@ def match(left, right, before, after, above, radius, sharpness, flow, cost, peak
     B, H, W = left.shape[:3]
     side = 2 * radius + 2
     window = (side - 1) * (side - 1)
+    longer = _ONE if above.shape[1] == H else _TWO
     for row in prange(2 * B * H):
         n, y = row // H, row % H
         b = n % B
@@ -72,13 +82,13 @@ def match(left, right, before, after, above, radius, sharpness, flow, cost, peak
         outer = before[b] if n < B else after[b]
         line, motion, peak = cost[n, y], flow[n, y], peaks[n, y]
         dots, between = np.empty((side, side), np.float32), np.empty((side, side), np.float32)
-        upper, lower, down = doubled(y, above.shape[1])
+        upper, lower, down = source(y, H, above.shape[1])
         for x in range(W):
-            first, second, along = doubled(x, above.shape[2])
+            first, second, along = source(x, W, above.shape[2])
             for k in range(4):
                 top = above[n, upper, first, k] * (_ONE - along) + above[n, upper, second, k] * along
                 bottom = above[n, lower, first, k] * (_ONE - along) + above[n, lower, second, k] * along
-                motion[x, k] = _TWO * (top * (_ONE - down) + bottom * down)
+                motion[x, k] = longer * (top * (_ONE - down) + bottom * down)
         for x in range(W):
             for far in range(2):
                 x0, fx = _corner(np.float32(x) + motion[x, 2 * far], W, side)
@@ -129,7 +139,7 @@ def gather(left, right, flow, peaks, above, radius, start, joined):  # type: ign
         right: of I₁.
         flow: (N, h, w, 4), motion as `match` left it, px.
         peaks: (N, h, w, 4), as `match` gave them, px.
-        above: (N, h/2, w/2, S), the level above's state; of one pixel: everywhere the same.
+        above: (N, h/2, w/2, S), the level above's state; of one pixel: everywhere the same; or (N, h, w, S).
         radius: of the correlation, px.
         start: first channel.
         joined: (N, h, w, start + D + 8 + S), out: context, flow/8, peaks/radius, the state brought to this level.
@@ -141,7 +151,7 @@ def gather(left, right, flow, peaks, above, radius, start, joined):  # type: ign
         n, y = row // H, row % H
         context = left[n, y] if n < B else right[n - B, y]
         out = joined[n, y]
-        up, low, down = doubled(y, above.shape[1])
+        up, low, down = source(y, H, above.shape[1])
         upper, lower = above[n, up], above[n, low]
         for x in range(W):
             for c in range(D):
@@ -149,7 +159,7 @@ def gather(left, right, flow, peaks, above, radius, start, joined):  # type: ign
             for k in range(4):
                 out[x, start + D + k] = flow[n, y, x, k] * _EIGHTH
                 out[x, start + D + 4 + k] = peaks[n, y, x, k] * reach
-            a, b, along = doubled(x, above.shape[2])
+            a, b, along = source(x, W, above.shape[2])
             wa, wb = (_ONE - down) * (_ONE - along), (_ONE - down) * along
             wc, wd = down * (_ONE - along), down * along
             for k in range(S):

@@ -85,7 +85,7 @@ class NetworkInterpolator:
     def __init__(self, network: svmv.SVMV, converter: Converter, *, name: str, precision: Precision) -> None:
         self.name, self.precision = name, precision
         self.weights = _digest(network)
-        self._converter = converter
+        self.converter = converter
         self._network = svmv.ready(network, converter.device, _DTYPES[precision])
         # Keyed by the frame object itself, which the entry keeps alive, so an id is never met twice.
         self._cache: OrderedDict[int, tuple[Frame, svmv.Features]] = OrderedDict()
@@ -93,7 +93,7 @@ class NetworkInterpolator:
     @property
     def device(self) -> str:
         """Where the network runs."""
-        return str(self._converter.device)
+        return str(self.converter.device)
 
     def close(self) -> None:
         """Drop cached features."""
@@ -111,7 +111,7 @@ class NetworkInterpolator:
             return self._between(windows, phases)
         except torch.OutOfMemoryError as error:
             if len(windows) == 1:
-                size = f"{self._converter.width}x{self._converter.height}"
+                size = f"{self.converter.width}x{self.converter.height}"
                 hint = "close other programs on it, or use --device cpu"
                 raise DeviceError(f"out of memory on {self.device} at {size}", hint=hint) from error
         if torch.cuda.is_available():
@@ -124,12 +124,12 @@ class NetworkInterpolator:
     def _between(
         self, windows: Sequence[Window], phases: Sequence[tuple[Fraction, ...]]
     ) -> list[list[tuple[Plane, ...]]]:
-        device = self._converter.device
+        device = self.converter.device
         dtype = _DTYPES[self.precision]
         with torch.autocast(device.type, dtype, enabled=self.precision != "fp32"):
             rows = [[self._features(f) for f in (w.before, w.left, w.right, w.after)] for w in windows]
             before, left, right, after = (svmv.stack(list(column)) for column in zip(*rows, strict=True))
-            size = (self._converter.height, self._converter.width)
+            size = (self.converter.height, self.converter.width)
             spacing = torch.tensor([_spacing(window) for window in windows], dtype=torch.float32, device=device)
             motion = self._network.decode((before, left, right, after), size=size, spacing=spacing)
         # Windows with fewer phases than the longest are padded with ½ and the surplus dropped.
@@ -141,18 +141,18 @@ class NetworkInterpolator:
         for k in range(longest):  # one instant at a time: memory does not grow with the factor
             pictures = self._network.synthesize(motion, times[:, k : k + 1])[:, 0]
             pictures = still.kept(pictures, times[:, k])
-            if self._converter.format.alpha:
+            if self.converter.format.alpha:
                 pictures = straight(pictures)
             for index, wanted in enumerate(phases):
                 if k < len(wanted):
-                    made[index].append(self._converter.to_planes(pictures[index]))
+                    made[index].append(self.converter.to_planes(pictures[index]))
         return made
 
     def _features(self, frame: Frame) -> svmv.Features:
         known = self._cache.get(id(frame))
         if known is None:
-            picture = self._converter.to_rgb(frame)
-            if self._converter.format.alpha:
+            picture = self.converter.to_rgb(frame)
+            if self.converter.format.alpha:
                 picture = premultiplied(picture)
             features = self._network.encode(picture)
             self._cache[id(frame)] = known = (frame, features)

@@ -8,12 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from svmv import SVMV, Motion, SVMVConfig, jit, load, packed
-from svmv.inference import CpuNetwork, ready
+from svmv.inference import CpuNetwork, PlainNetwork, ready
 from svmv.packed import PackedConv
 from svmv.synthesis import synthesize
 from svmv.synthesis_numba import synthesize_numba
 
-SMALL = SVMVConfig(members=3, feature_channels=16, match_channels=8, context_channels=5, hidden_channels=12, radius=2)
+SMALL = SVMVConfig(
+    members=3, feature_channels=16, match_channels=8, context_channels=5, hidden_channels=12, radius=2, refinements=1
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +56,7 @@ def test_every_stage_equals_the_definition(networks: list[SVMV], which: int, siz
         expected = getattr(motion, name)
         reach = float(expected.abs().max()) + 1
         torch.testing.assert_close(getattr(found, name), expected, atol=2e-3 * reach, rtol=0)
+    assert len(found.levels) == len(motion.levels)
     for expected, got in zip(motion.levels, found.levels, strict=True):
         torch.testing.assert_close(got.near, expected.near, atol=2e-3, rtol=1e-3)
     t = torch.tensor([[0.25, 1.0], [0.5, 0.0]])
@@ -162,4 +165,4 @@ def test_kernels_compile_where_nothing_can_be_cached(monkeypatch: pytest.MonkeyP
 def test_ready_takes_the_twin_only_where_it_holds(networks: list[SVMV]) -> None:
     cpu = torch.device("cpu")
     assert isinstance(ready(networks[1], cpu, torch.float32), CpuNetwork)
-    assert ready(networks[1], cpu, torch.bfloat16) is networks[1]
+    assert isinstance(ready(networks[1], cpu, torch.bfloat16), PlainNetwork)

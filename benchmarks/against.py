@@ -1,0 +1,97 @@
+"""SVMV and what else can be installed, on the same decoded clip in the same run, one after the other in turns.
+
+    python -m benchmarks.against [CLIP] [--factor 2] [--gaps 4] [--device cpu]
+
+Seconds per gap: all new pictures between two of the clip, from 8-bit RGB to 8-bit RGB or floats. The rivals run on
+the CPU; `minterpolate` in one thread, as FFmpeg has it.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+import svmv
+from benchmarks.common import clip_or_own, machine
+from svmv.training.evaluation import Gap, Method, split
+from svmv.training.rivals import DisFlow, DisWarp, Linear
+from svmv_cli.media.clips import read_clip
+from svmv_cli.media.filters import minterpolate
+from svmv_cli.pipeline.interpolate import choose_device, choose_precision
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+Clip = npt.NDArray[np.uint8]
+
+
+class Ours:
+    """SVMV in the form the command runs; each picture is encoded once."""
+
+    name = "svmv"
+
+    def __init__(self, device: torch.device, model: str) -> None:
+        self._dtype = DTYPES[choose_precision("auto", device)]
+        self._device = device
+        self._network = svmv.ready(svmv.load(model), device, self._dtype)
+
+    @torch.inference_mode()
+    def predict(self, kept: Clip, gaps: list[Gap]) -> Iterator[torch.Tensor]:
+        """See `svmv.training.evaluation.Method`."""
+        known: dict[int, svmv.Features] = {}
+        enabled = self._dtype is not torch.float32
+        for gap in gaps:
+            with torch.autocast(self._device.type, self._dtype if enabled else None, enabled=enabled):
+                for index in gap.window:
+                    if index not in known:
+                        picture = torch.from_numpy(kept[index : index + 1]).to(self._device)
+                        known[index] = self._network.encode(picture.float() / 255)
+                window = tuple(known[index] for index in gap.window)
+                motion = self._network.decode(window, size=(kept.shape[2], kept.shape[3]))
+            times = torch.tensor([gap.times], device=self._device)
+            yield self._network.synthesize(motion, times)[0].cpu()
+            known = {index: features for index, features in known.items() if index >= gap.left}
+
+
+def filtered(kept: Clip, gaps: list[Gap]) -> Iterator[object]:
+    """FFmpeg's filter, mci:aobmc:bidir, over the pictures of the gaps."""
+    return minterpolate(iter(kept[: len(gaps) + 1]), factor=len(gaps[0].times) + 1)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("clip", type=Path, nargs="?")
+    parser.add_argument("--size", default="864x480", help="of the clip that is drawn when none is named")
+    parser.add_argument("--factor", type=int, default=2)
+    parser.add_argument("--gaps", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--model", default="base")
+    options = parser.parse_args()
+    device = choose_device(options.device)
+    kept = read_clip(clip_or_own(options.clip, size=options.size, frames=12), limit=options.gaps + 2)
+    times = tuple(k / options.factor for k in range(1, options.factor))
+    gaps = [Gap(gap.left, gap.window, (), times) for gap in split(2 * len(kept) - 1, 2)][: options.gaps]
+    methods: list[Method] = [Ours(device, options.model), Linear(), DisWarp(DisFlow())]
+    runs: dict[str, Callable[[], object]] = {m.name: lambda m=m: list(m.predict(kept.copy(), gaps)) for m in methods}
+    runs["minterpolate"] = lambda: list(filtered(kept, gaps))
+    shortest = dict.fromkeys(runs, float("inf"))
+    for turn in range(options.rounds + 1):
+        for name, work in runs.items():
+            began = time.perf_counter()
+            work()
+            if turn:  # the first one warms up
+                shortest[name] = min(shortest[name], time.perf_counter() - began)
+    print(machine(device))
+    print(f"{kept.shape[3]}x{kept.shape[2]}, {options.factor}x, {len(gaps)} gaps, shortest of {options.rounds} turns\n")
+    print("| method | ms per gap | ms per new frame | times SVMV's |\n| --- | --- | --- | --- |")
+    for name, seconds in shortest.items():
+        each = seconds / len(gaps) * 1e3
+        print(f"| {name} | {each:.0f} | {each / len(times):.0f} | {seconds / shortest['svmv']:.2f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""Pictures too big for the memory there is: the same motion, the same pictures, a tile at a time.
+
+Only the finest level, the ensemble and the synthesis cost memory per pixel that matters, and only they are tiled.
+All coarser levels are, by the construction of the encoder, those of the picture at half size, and are decoded whole.
+So every tile refines one and the same motion, and what it needs around itself is known: as far as things move.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from svmv.features import Features
+from svmv.inference import Network
+from svmv.motion import Motion
+from svmv.volume import double
+
+_GRID = 8  # px: a pixel of the level above the finest
+_HALO = 64  # px around a tile beside motion: what the convolutions of one level see, with some to spare
+_NEARLY_ALL = 0.999  # share of a tile's motions that must fit
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A part of a picture, px, half-open."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.bottom - self.top, self.right - self.left
+
+    def within(self, outer: "Box") -> "Box":
+        """This box seen from another one's corner."""
+        return Box(self.top - outer.top, self.left - outer.left, self.bottom - outer.top, self.right - outer.left)
+
+    def of(self, picture: Tensor) -> Tensor:
+        """The part of a (…, H, W) picture."""
+        return picture[..., self.top : self.bottom, self.left : self.right]
+
+
+class Read(Protocol):
+    """Gives a part of a frame, (1, C, h, w) float32 in [0, 1]; beyond the frame its last row and column go on."""
+
+    def __call__(self, box: Box) -> Tensor:
+        """The part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One tile's motion. Its pictures hold `outer`; only `core` is to be used of them."""
+
+    core: Box
+    outer: Box
+    motion: Motion
+
+
+def coarse(network: Network, read: Read, size: tuple[int, int], *, rows: int) -> Features:
+    """What the levels above the finest one see of a frame; kept in place of its features while the window slides.
+
+    Args:
+        network: the network.
+        read: the frame.
+        size: (H, W) of the frame.
+        rows: of the frame that are read at a time.
+    """
+    whole, levels = _padded(network, size)
+    step = max(rows // (2 * _GRID), 1) * 2 * _GRID
+    strips = [Box(top, 0, min(top + step, whole.bottom), whole.right) for top in range(0, whole.bottom, step)]
+    half = torch.cat([F.avg_pool2d(read(strip)[:, :3], 2) for strip in strips], dim=2)
+    features = network.encode_exactly(half, levels - 1)
+    nothing = half.new_empty(len(half), 0, 0, 0)  # the decoder reads only what is matched and the context
+    return replace(features, picture=nothing, half=nothing, detail=nothing)
+
+
+def refine(
+    network: Network,
+    reads: Sequence[Read],
+    window: tuple[Features, Features, Features, Features],
+    *,
+    size: tuple[int, int],
+    spacing: Tensor,
+    side: int,
+) -> Iterator[Tile]:
+    """The motion of one window, tile by tile.
+
+    Args:
+        network: the network.
+        reads: I₋₁ I₀ I₁ I₂.
+        window: their coarse features.
+        size: (H, W) of the frames.
+        spacing: as in `SVMV.decode`, (1, 2).
+        side: of a tile with all that it needs around it, px; motion that would need more is cut off at the rim.
+    """
+    whole, _ = _padded(network, size)
+    above = network.decode_coarse(window)
+    near, far = (_GRID * field.norm(dim=1).amax(dim=0) for field in (above.near, above.far))
+    for core in _cores(size, near, far, side=side):
+        margin = _margin(core, near, far, side=side)
+        outer = _aligned(core, margin, whole)
+        parts = [network.encode_exactly(read(outer), 1) for read in reads]
+        seen = Box(outer.top // _GRID, outer.left // _GRID, outer.bottom // _GRID, outer.right // _GRID)
+        part = replace(above, near=seen.of(above.near), far=seen.of(above.far), hidden=seen.of(above.hidden))
+        shown = min(outer.bottom, size[0]) - outer.top, min(outer.right, size[1]) - outer.left
+        motion = network.decode_finest((parts[0], parts[1], parts[2], parts[3]), part, size=shown, spacing=spacing)
+        yield Tile(core, outer, motion)
+
+
+def enlarged(motion: Motion, pictures: Tensor, size: tuple[int, int]) -> Motion:
+    """A motion that was found in smaller pictures, for the pictures themselves.
+
+    Args:
+        motion: of pictures 1/k as large, k a power of two.
+        pictures: (2B, C, H, W), k times as large as the padded ones the motion was found in.
+        size: of the pictures, without the padding.
+    """
+    fields = motion.velocity, motion.acceleration, motion.logit, motion.slope, motion.sharpness
+    velocity, acceleration, logit, slope, sharpness = fields
+    N, M, _, h, w = velocity.shape
+    while 2 * h < pictures.shape[2]:
+        velocity, acceleration = 2 * velocity, 2 * acceleration
+        each = [velocity.flatten(1, 2), acceleration.flatten(1, 2), logit, slope, sharpness]
+        h, w = 2 * h, 2 * w
+        doubled = double(torch.cat(each, dim=1)).split([2 * M, 2 * M, M, M, 1], dim=1)  # type: ignore[no-untyped-call]
+        velocity, acceleration = (field.reshape(N, M, 2, h, w) for field in doubled[:2])
+        logit, slope, sharpness = doubled[2:]
+    return Motion(pictures, velocity, acceleration, logit, slope, sharpness, motion.levels, size)
+
+
+def _padded(network: Network, size: tuple[int, int]) -> tuple[Box, int]:
+    """The frame as the network pads it, and how many levels it gets."""
+    levels = network.config.levels(*size)
+    cell = 2 ** (levels + 1)
+    return Box(0, 0, size[0] + -size[0] % cell, size[1] + -size[1] % cell), levels
+
+
+def _cores(size: tuple[int, int], near: Tensor, far: Tensor, *, side: int) -> list[Box]:
+    """Tiles, as large as `side` allows where things move as they mostly do."""
+    usual = _margin(Box(0, 0, *size), near, far, side=side)
+    step = max(side - 2 * usual, _GRID) // _GRID * _GRID
+    rows, columns = range(0, size[0], step), range(0, size[1], step)
+    return [Box(y, x, min(y + step, size[0]), min(x + step, size[1])) for y in rows for x in columns]
+
+
+def _margin(core: Box, near: Tensor, far: Tensor, *, side: int) -> int:
+    """How far around a tile to look: pixels come from as far as things move, and are sought as far again."""
+    box = Box(core.top // _GRID, core.left // _GRID, -(-core.bottom // _GRID), -(-core.right // _GRID))
+    moved, sought = (_most(box.of(field)) for field in (near, torch.maximum(near, far)))
+    return min(int(moved + sought) + _HALO, (side - _GRID) // 2)
+
+
+def _most(lengths: Tensor) -> float:
+    count = lengths.numel()
+    return float(lengths.flatten().kthvalue(max(int(count * _NEARLY_ALL), 1)).values)
+
+
+def _aligned(core: Box, margin: int, whole: Box) -> Box:
+    """The core and its margin, on the grid of the level above, inside the padded frame."""
+    grid = _GRID
+    return Box(
+        max(core.top - margin, 0) // grid * grid,
+        max(core.left - margin, 0) // grid * grid,
+        min(-(-(core.bottom + margin) // grid) * grid, whole.bottom),
+        min(-(-(core.right + margin) // grid) * grid, whole.right),
+    )
