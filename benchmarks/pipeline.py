@@ -93,6 +93,8 @@ def main() -> None:
                 width=target.width,
                 height=target.height,
                 pix_fmt=working_format(target.pix_fmt).name,
+                scale=plan.scale,
+                tell=print,
             )
         assert isinstance(model, NetworkInterpolator)
         phases = tuple(Fraction(k, options.factor) for k in range(1, options.factor))

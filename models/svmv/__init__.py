@@ -10,5 +10,23 @@ from svmv.features import Features
 from svmv.inference import Network, ready
 from svmv.model import SVMV, pick, stack
 from svmv.motion import Motion
+from svmv.tiling import Box, coarse, encode_smaller, enlarged, refine
 
-__all__ = ["SVMV", "Features", "Motion", "Network", "SVMVConfig", "available", "load", "pick", "ready", "save", "stack"]
+__all__ = [
+    "SVMV",
+    "Box",
+    "Features",
+    "Motion",
+    "Network",
+    "SVMVConfig",
+    "available",
+    "coarse",
+    "encode_smaller",
+    "enlarged",
+    "load",
+    "pick",
+    "ready",
+    "refine",
+    "save",
+    "stack",
+]

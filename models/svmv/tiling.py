@@ -113,6 +113,22 @@ def refine(
         yield Tile(core, outer, motion)
 
 
+def encode_smaller(network: Network, picture: Tensor, shrink: int) -> Features:
+    """Features of a frame at 1/`shrink` of its size, with the frame itself as their picture: see `enlarged`.
+
+    Args:
+        network: the network.
+        picture: (B, C, H, W), float32 in [0, 1].
+        shrink: 1, 2, 4 …
+    """
+    if shrink == 1:
+        return network.encode(picture)
+    H, W = picture.shape[2:]
+    features = network.encode(F.avg_pool2d(F.pad(picture, (0, -W % shrink, 0, -H % shrink), mode="replicate"), shrink))
+    rows, columns = (shrink * length for length in features.picture.shape[2:])
+    return replace(features, picture=F.pad(picture, (0, columns - W, 0, rows - H), mode="replicate"))
+
+
 def enlarged(motion: Motion, pictures: Tensor, size: tuple[int, int]) -> Motion:
     """A motion that was found in smaller pictures, for the pictures themselves.
 

@@ -1,6 +1,6 @@
 """One or many files, one after the other: what fails is reported and does not stop the rest. Prints nothing."""
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +23,17 @@ class MakeInterpolator(Protocol):
     """Makes an interpolator for pictures of one kind; `interpolate.make_interpolator` is one."""
 
     def __call__(
-        self, *, model: str, device: str, precision: str, color: ColorInfo, width: int, height: int, pix_fmt: str
+        self,
+        *,
+        model: str,
+        device: str,
+        precision: str,
+        color: ColorInfo,
+        width: int,
+        height: int,
+        pix_fmt: str,
+        scale: float,
+        tell: Callable[[str], None],
     ) -> Interpolator:
         """The interpolator; see `interpolate.make_interpolator`."""
         ...
@@ -51,8 +61,9 @@ class Outcome:
 class Workshop:
     """Keeps the last interpolator for the next file, if that has pictures of the same kind. Closed by `with`."""
 
-    def __init__(self, make: MakeInterpolator) -> None:
+    def __init__(self, make: MakeInterpolator, *, tell: Callable[[str], None]) -> None:
         self._make = make
+        self._tell = tell
         self._kind: tuple[object, ...] | None = None
         self._interpolator: Interpolator | None = None
 
@@ -74,7 +85,8 @@ class Workshop:
         """The interpolator that fits a plan's pictures."""
         target = plan.target
         pix_fmt = working_format(target.pix_fmt).name
-        kind = (plan.model, plan.device, plan.precision, target.color, target.width, target.height, pix_fmt)
+        size = target.width, target.height
+        kind = (plan.model, plan.device, plan.precision, plan.scale, target.color, size, pix_fmt)
         if self._interpolator is None or kind != self._kind:
             self.close()
             self._interpolator = self._make(
@@ -85,13 +97,24 @@ class Workshop:
                 width=target.width,
                 height=target.height,
                 pix_fmt=pix_fmt,
+                scale=plan.scale,
+                tell=self._tell,
             )
             self._kind = kind
         return self._interpolator
 
 
 def load_interpolator(
-    *, model: str, device: str, precision: str, color: ColorInfo, width: int, height: int, pix_fmt: str
+    *,
+    model: str,
+    device: str,
+    precision: str,
+    color: ColorInfo,
+    width: int,
+    height: int,
+    pix_fmt: str,
+    scale: float,
+    tell: Callable[[str], None],
 ) -> Interpolator:
     """The real `MakeInterpolator`. Loads torch, seconds long, and so not before a file has been planned."""
     from svmv_cli.pipeline.interpolate import make_interpolator
@@ -104,6 +127,8 @@ def load_interpolator(
         width=width,
         height=height,
         pix_fmt=pix_fmt,
+        scale=scale,
+        tell=tell,
     )
 
 
@@ -129,7 +154,7 @@ def run_all(
         debug: let unforeseen errors through, with their traceback.
     """
     taken: set[Path] = set()
-    with Workshop(make) as workshop:
+    with Workshop(make, tell=progress.note) as workshop:
         for request in requests:
             yield _attempt(request, workshop, progress=progress, taken=taken, debug=debug)
 

@@ -5,7 +5,7 @@ a round trip gives the planes back even where YUV lies outside the RGB cube.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,14 @@ class Converter:
     def to_planes(self, picture: Tensor) -> tuple[Plane, ...]:
         """The planes of a (3 or 4, H, W) picture, rounded and clipped to what the depth holds."""
         return self._to_planes_fused(picture) if self.device.type == "cpu" else self._to_planes(picture)
+
+    def part(self, *, height: int, width: int) -> "Converter":
+        """The converter of parts of these pictures; what untagged colour means depends on the whole one's size."""
+        return replace(self, height=height, width=width, color=replace(self.color, matrix=self._matrix))
+
+    def empty_planes(self) -> tuple[Plane, ...]:
+        """Planes of a picture, to be filled."""
+        return tuple(self._empty_plane(index) for index in range(self.format.planes))
 
     def _to_rgb(self, frame: Frame) -> Tensor:
         gains, offsets = self._from_rgb()
@@ -137,11 +145,15 @@ class Converter:
         return whole.to(torch.int32).cpu().numpy().astype(np.uint16)
 
     @property
-    def _luma_weights(self) -> tuple[float, float]:
+    def _matrix(self) -> int:
         matrix = self.color.matrix
-        if matrix not in _WEIGHTS:  # untagged: what players assume
-            matrix = 1 if self.height >= 720 else 6
-        return _WEIGHTS[matrix]
+        if matrix in _WEIGHTS:
+            return matrix
+        return 1 if self.height >= 720 else 6  # untagged: what players assume
+
+    @property
+    def _luma_weights(self) -> tuple[float, float]:
+        return _WEIGHTS[self._matrix]
 
     @property
     def _scale(self) -> int:

@@ -3,8 +3,10 @@
 import hashlib
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from fractions import Fraction
+from functools import partial
 from typing import Literal
 
 import torch
@@ -13,6 +15,7 @@ import svmv
 from svmv_cli.errors import DeviceError, ModelError
 from svmv_cli.media.frame import Frame, PixelFormat, Plane
 from svmv_cli.media.info import ColorInfo
+from svmv_cli.pipeline import memory, parts
 from svmv_cli.pipeline.color import Converter, premultiplied, straight
 from svmv_cli.pipeline.still import Still
 from svmv_cli.pipeline.windows import Window
@@ -62,9 +65,29 @@ def cpu_has_bf16() -> bool:
 
 
 def make_interpolator(
-    *, model: str, device: str, precision: str, color: ColorInfo, width: int, height: int, pix_fmt: str
+    *,
+    model: str,
+    device: str,
+    precision: str,
+    color: ColorInfo,
+    width: int,
+    height: int,
+    pix_fmt: str,
+    scale: float = 1,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> "NetworkInterpolator":
     """The interpolator for one picture format.
+
+    Args:
+        model: a shipped name or a file.
+        device: see `choose_device`.
+        precision: see `choose_precision`.
+        color: of the pictures.
+        width: px.
+        height: px.
+        pix_fmt: FFmpeg's name of the planar format.
+        scale: 1, 0.5 or 0.25: size at which motion is estimated.
+        tell: is told, once, when memory is short and what is done about it.
 
     Raises:
         ModelError: no such model.
@@ -76,24 +99,55 @@ def make_interpolator(
     except ValueError as error:
         raise ModelError(str(error), hint="--model takes a shipped name or a .safetensors file") from error
     converter = Converter(PixelFormat.parse(pix_fmt), color, height, width, chosen)
-    return NetworkInterpolator(network, converter, name=model, precision=choose_precision(precision, chosen))
+    arithmetic = choose_precision(precision, chosen)
+    return NetworkInterpolator(network, converter, name=model, precision=arithmetic, scale=scale, tell=tell)
 
 
 class NetworkInterpolator:
-    """SVMV on planes. Each frame is converted and encoded once while the window slides over it."""
+    """SVMV on planes. Each frame is converted and encoded once while the window slides over it.
 
-    def __init__(self, network: svmv.SVMV, converter: Converter, *, name: str, precision: Precision) -> None:
+    Where memory is short it works in tiles: from the start if an estimate says so, and from the moment on when it
+    really runs out.
+    """
+
+    def __init__(
+        self,
+        network: svmv.SVMV,
+        converter: Converter,
+        *,
+        name: str,
+        precision: Precision,
+        scale: float = 1,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.name, self.precision = name, precision
         self.weights = _digest(network)
         self.converter = converter
+        self._shrink = round(1 / scale)
+        self._tell = tell
         self._network = svmv.ready(network, converter.device, _DTYPES[precision])
         # Keyed by the frame object itself, which the entry keeps alive, so an id is never met twice.
         self._cache: OrderedDict[int, tuple[Frame, svmv.Features]] = OrderedDict()
+        self._side: int | None = None  # px of a tile; None: pictures are worked on whole
+        if self._shrink == 1:
+            self._side = memory.tile_side(
+                _free(converter.device),
+                width=converter.width,
+                height=converter.height,
+                batch=1,
+                fused=converter.device.type == "cpu",
+            )
+        if self._side is not None:
+            tell(f"memory is short for {self._size}: working in tiles of {self._side} px")
 
     @property
     def device(self) -> str:
         """Where the network runs."""
         return str(self.converter.device)
+
+    @property
+    def _size(self) -> str:
+        return f"{self.converter.width}x{self.converter.height}"
 
     def close(self) -> None:
         """Drop cached features."""
@@ -105,62 +159,127 @@ class NetworkInterpolator:
         """New pictures for each window at its phases; see `windows.Interpolator`.
 
         Raises:
-            DeviceError: the device has no memory left, even for one window at a time.
+            DeviceError: the device has no memory left, even for one window in small tiles.
         """
         try:
             return self._between(windows, phases)
-        except torch.OutOfMemoryError as error:
+        except (RuntimeError, MemoryError) as error:
+            if not _out_of_memory(error):
+                raise
             if len(windows) == 1:
-                size = f"{self.converter.width}x{self.converter.height}"
-                hint = "close other programs on it, or use --device cpu"
-                raise DeviceError(f"out of memory on {self.device} at {size}", hint=hint) from error
+                self._shrink_tiles(error)
+        self._free_memory()
+        half = len(windows) // 2
+        if not half:
+            return self.between(windows, phases)
+        return self.between(windows[:half], phases[:half]) + self.between(windows[half:], phases[half:])
+
+    def _shrink_tiles(self, error: BaseException) -> None:
+        side = memory.smaller(self._side, width=self.converter.width, height=self.converter.height)
+        if side is None or self._shrink > 1:
+            hint = "close other programs on it, or use --device cpu"
+            raise DeviceError(f"out of memory on {self.device} at {self._size}", hint=hint) from error
+        if self._side is None:
+            self._tell(f"out of memory on {self.device} at {self._size}: going on in tiles")
+        self._side = side
+
+    def _free_memory(self) -> None:
+        self._cache.clear()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        half = len(windows) // 2
-        first = self.between(windows[:half], phases[:half])
-        return first + self.between(windows[half:], phases[half:])
 
     @torch.inference_mode()
     def _between(
         self, windows: Sequence[Window], phases: Sequence[tuple[Fraction, ...]]
     ) -> list[list[tuple[Plane, ...]]]:
-        device = self.converter.device
-        dtype = _DTYPES[self.precision]
-        with torch.autocast(device.type, dtype, enabled=self.precision != "fp32"):
-            rows = [[self._features(f) for f in (w.before, w.left, w.right, w.after)] for w in windows]
-            before, left, right, after = (svmv.stack(list(column)) for column in zip(*rows, strict=True))
-            size = (self.converter.height, self.converter.width)
-            spacing = torch.tensor([_spacing(window) for window in windows], dtype=torch.float32, device=device)
-            motion = self._network.decode((before, left, right, after), size=size, spacing=spacing)
+        with self._arithmetic():
+            if self._side is not None:
+                pairs = zip(windows, phases, strict=True)
+                return [self._in_tiles(window, wanted, self._side) for window, wanted in pairs]
+            motion = self._motion(windows)
         # Windows with fewer phases than the longest are padded with ½ and the surplus dropped.
         longest = max(len(p) for p in phases)
         padded = [[float(x) for x in p] + [0.5] * (longest - len(p)) for p in phases]
-        times = torch.tensor(padded, dtype=torch.float32, device=device)
+        times = torch.tensor(padded, dtype=torch.float32, device=self.converter.device)
         made: list[list[tuple[Plane, ...]]] = [[] for _ in windows]
-        still = Still(motion.pictures, motion.size)
-        for k in range(longest):  # one instant at a time: memory does not grow with the factor
-            pictures = self._network.synthesize(motion, times[:, k : k + 1])[:, 0]
-            pictures = still.kept(pictures, times[:, k])
-            if self.converter.format.alpha:
-                pictures = straight(pictures)
+        for k, pictures in enumerate(self._pictures(motion, times)):
             for index, wanted in enumerate(phases):
                 if k < len(wanted):
-                    made[index].append(self.converter.to_planes(pictures[index]))
+                    picture = pictures[index]
+                    if self.converter.format.alpha:
+                        picture = straight(picture[None])[0]
+                    made[index].append(self.converter.to_planes(picture))
         return made
+
+    def _arithmetic(self) -> AbstractContextManager[object]:
+        if self.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self.converter.device.type, _DTYPES[self.precision])
+
+    def _motion(self, windows: Sequence[Window]) -> svmv.Motion:
+        rows = [[self._features(f) for f in (w.before, w.left, w.right, w.after)] for w in windows]
+        before, left, right, after = (svmv.stack(list(column)) for column in zip(*rows, strict=True))
+        whole, shrink = (self.converter.height, self.converter.width), self._shrink
+        size = (-(-whole[0] // shrink), -(-whole[1] // shrink))
+        motion = self._network.decode((before, left, right, after), size=size, spacing=self._spacing(windows))
+        return motion if shrink == 1 else svmv.enlarged(motion, motion.pictures, whole)
+
+    def _pictures(self, motion: svmv.Motion, times: torch.Tensor) -> Iterator[torch.Tensor]:
+        """(B, C, H, W) at one instant after the other: memory does not grow with the factor."""
+        still = Still(motion.pictures, motion.size)
+        for k in range(times.shape[1]):
+            pictures = self._network.synthesize(motion, times[:, k : k + 1])[:, 0]
+            yield still.kept(pictures, times[:, k])
+
+    def _in_tiles(self, window: Window, phases: tuple[Fraction, ...], side: int) -> list[tuple[Plane, ...]]:
+        frames = (window.before, window.left, window.right, window.after)
+        before, left, right, after = (self._features(frame) for frame in frames)
+        times = torch.tensor([[float(x) for x in phases]], dtype=torch.float32, device=self.converter.device)
+        made = [self.converter.empty_planes() for _ in phases]
+        reads = [partial(parts.read, self.converter, frame) for frame in frames]
+        size = (self.converter.height, self.converter.width)
+        spacing = self._spacing([window])
+        for tile in svmv.refine(
+            self._network, reads, (before, left, right, after), size=size, spacing=spacing, side=side
+        ):
+            for planes, pictures in zip(made, self._pictures(tile.motion, times), strict=True):
+                parts.write(self.converter, planes, pictures[0], core=tile.core, outer=tile.outer)
+        return made
+
+    def _spacing(self, windows: Sequence[Window]) -> torch.Tensor:
+        each = [_spacing(window) for window in windows]
+        return torch.tensor(each, dtype=torch.float32, device=self.converter.device)
 
     def _features(self, frame: Frame) -> svmv.Features:
         known = self._cache.get(id(frame))
         if known is None:
-            picture = self.converter.to_rgb(frame)
-            if self.converter.format.alpha:
-                picture = premultiplied(picture)
-            features = self._network.encode(picture)
-            self._cache[id(frame)] = known = (frame, features)
+            self._cache[id(frame)] = known = (frame, self._encode(frame))
             while len(self._cache) > _CACHED:
                 self._cache.popitem(last=False)
         else:
             self._cache.move_to_end(id(frame))
         return known[1]
+
+    def _encode(self, frame: Frame) -> svmv.Features:
+        if self._side is not None:
+            size = (self.converter.height, self.converter.width)
+            return svmv.coarse(self._network, partial(parts.read, self.converter, frame), size, rows=self._side)
+        picture = self.converter.to_rgb(frame)
+        if self.converter.format.alpha:
+            picture = premultiplied(picture)
+        return svmv.encode_smaller(self._network, picture, self._shrink)
+
+
+def _free(device: torch.device) -> int | None:
+    """Bytes of a device's memory that can be taken; None where it does not tell."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return memory.free_host() if device.type == "cpu" else None
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Whether this is what a device, the host, or torch's allocator on the host raises when there is no memory."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def _digest(network: svmv.SVMV) -> str:

@@ -48,6 +48,7 @@ class Plan:
     model: str
     device: str
     precision: str
+    scale: float
     batch: int | None
     segments: int  # pieces the film is made in; each that is finished outlives a run that is stopped
     resume: bool
@@ -134,6 +135,7 @@ def make_plan(request: Request, info: MediaInfo, *, binding: bool = True) -> Pla
         model=request.model,
         device=request.device,
         precision=request.precision,
+        scale=request.scale,
         batch=request.batch,
         segments=segments,
         resume=request.resume,

@@ -14,6 +14,7 @@ MOST_BRIDGED = 24  # repeats in a row; that many decoded pictures are held in me
 _CLOCK = re.compile(r"(?:(?:(?P<h>\d+):)?(?P<m>\d{1,2}):)?(?P<s>\d+(?:\.\d*)?|\.\d+)$")
 _FRAME = re.compile(r"(?P<n>\d+)f$")
 _FASTEST = 1000  # frames/s
+SCALES = (0.25, 0.5, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Request:
     precision: str = "auto"
     batch: int | None = None  # windows per call; None: what suits the device
     model: str = "base"
+    scale: float = 1  # of the pictures in which motion is estimated
     deinterlace: Literal["auto", "frames", "fields", "off", "refuse"] = "auto"
     shots: ShotSettings = field(default_factory=ShotSettings)
     overwrite: bool = False
@@ -69,6 +71,8 @@ class Request:
             raise UsageError("-o/--output and --output-dir exclude each other")
         if self.batch is not None and self.batch < 1:
             raise UsageError(f"--batch must be 1 or more, not {self.batch}")
+        if self.scale not in SCALES:
+            raise UsageError(f"--scale must be {', '.join(map(str, SCALES[:-1]))} or {SCALES[-1]}, not {self.scale}")
 
 
 def parse_fps(text: str) -> Fraction:

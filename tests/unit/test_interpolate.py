@@ -1,7 +1,9 @@
 """The door: caching, phases, choices and refusals. The network is real, small and untrained."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import svmv
 from svmv_cli.errors import DeviceError, ModelError
 from svmv_cli.media.frame import Frame, PixelFormat
 from svmv_cli.media.info import ColorInfo
-from svmv_cli.pipeline import interpolate
+from svmv_cli.pipeline import interpolate, memory
 from svmv_cli.pipeline.interpolate import NetworkInterpolator, choose_device, choose_precision, make_interpolator
 from svmv_cli.pipeline.still import Still
 from svmv_cli.pipeline.windows import Window
@@ -47,6 +49,38 @@ def small(tmp_path: Path) -> NetworkInterpolator:
         height=40,
         pix_fmt="yuv420p",
     )
+
+
+@pytest.fixture
+def film_of(tmp_path: Path) -> Callable[..., tuple[NetworkInterpolator, list[Window]]]:
+    """A small network and the windows of smooth moving pictures of any format and size."""
+    torch.manual_seed(0)
+    svmv.save(svmv.SVMV(SMALL), tmp_path / "w.safetensors", dtype=torch.float32)
+
+    def make(pix_fmt: str, *, width: int, height: int, **rest: Any) -> tuple[NetworkInterpolator, list[Window]]:
+        model = make_interpolator(
+            model=str(tmp_path / "w.safetensors"),
+            device="cpu",
+            precision="fp32",
+            color=ColorInfo(),
+            width=width,
+            height=height,
+            pix_fmt=pix_fmt,
+            **rest,
+        )
+        pixel_format = PixelFormat.parse(pix_fmt)
+        film = []
+        for k in range(4):
+            planes = []
+            for index in range(pixel_format.planes):
+                rows, columns = pixel_format.plane_shape(index, width, height)
+                y, x = np.mgrid[0 : height : rows * 1j, 0 : width : columns * 1j]
+                wave = 0.5 + 0.2 * np.sin((x + 2 * k) / 5 + index) + 0.2 * np.cos((y - k) / 7)
+                planes.append((wave * (2**pixel_format.depth - 1)).astype(pixel_format.dtype))
+            film.append(Frame(Fraction(k, 10), Fraction(1, 10), pixel_format, tuple(planes)))
+        return model, windows(film)
+
+    return make
 
 
 def test_each_frame_is_encoded_once(small: NetworkInterpolator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,6 +125,62 @@ def test_memory_running_out_halves_the_batch_and_then_says_so(
     decode_at_most(0)
     with pytest.raises(DeviceError, match="out of memory"):
         small.between(four, phases)
+
+
+def test_tiles_give_what_the_whole_gives(
+    film_of: Callable[..., tuple[NetworkInterpolator, list[Window]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phases = [(Fraction(1, 4), Fraction(1, 2))]
+    for pix_fmt in ("yuv420p", "yuva444p10le"):
+        whole, (window, *_) = film_of(pix_fmt, width=201, height=151)
+        expected = whole.between([window], phases)[0]
+        monkeypatch.setattr(memory, "tile_side", lambda *_args, **_rest: 200)
+        told: list[str] = []
+        tiled, _ = film_of(pix_fmt, width=201, height=151, tell=told.append)
+        monkeypatch.undo()
+        assert len(told) == 1 and "tiles" in told[0]
+        for one, other in zip(tiled.between([window], phases)[0], expected, strict=True):
+            for a, b in zip(one, other, strict=True):
+                assert a.shape == b.shape and a.dtype == b.dtype
+                off = np.abs(a.astype(int) - b.astype(int)) > 2 ** (whole.converter.format.depth - 8)
+                assert float(off.mean()) < 1e-3
+
+
+def test_memory_running_out_goes_on_in_tiles_and_says_so_once(
+    film_of: Callable[..., tuple[NetworkInterpolator, list[Window]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    model, film = film_of("gray", width=150, height=130, tell=told.append)
+    phases = [(Fraction(1, 2),)] * 2
+    expected = model.between(film[:2], phases)
+    full = "[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory"
+
+    def out_of_memory(*_args: object, **_rest: object) -> svmv.Motion:
+        raise RuntimeError(full)
+
+    monkeypatch.setattr(model._network, "decode", out_of_memory)
+    monkeypatch.setattr(memory, "smaller", lambda side, **_: 200 if side is None else None)
+    for got, wanted in zip(model.between(film[:2], phases), expected, strict=True):
+        assert int(np.abs(got[0][0].astype(int) - wanted[0][0].astype(int)).max()) <= 1
+    assert len(told) == 1 and "out of memory" in told[0]
+    monkeypatch.setattr(model._network, "decode_coarse", out_of_memory)
+    with pytest.raises(DeviceError, match="out of memory"):
+        model.between(film[:1], phases[:1])
+    full = "something else"
+    with pytest.raises(RuntimeError, match="something else"):
+        model.between(film[:1], phases[:1])
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.25])
+def test_motion_may_be_estimated_in_smaller_pictures(
+    film_of: Callable[..., tuple[NetworkInterpolator, list[Window]]], scale: float
+) -> None:
+    model, film = film_of("yuv420p", width=97, height=66, scale=scale)
+    still = Window(film[0].left, film[0].left, film[0].left, film[0].left)
+    (planes,) = model.between([still], [(Fraction(1, 2),)])[0]
+    for new, old in zip(planes, film[0].left.planes, strict=True):
+        assert new.shape == old.shape
+        assert int(np.abs(new.astype(int) - old.astype(int)).max()) <= 1
 
 
 def test_edges_of_a_shot_have_no_outer_frame() -> None:
