@@ -7,8 +7,8 @@ the CPU; `minterpolate` in one thread, as FFmpeg has it.
 """
 
 import argparse
-import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 
 import svmv
-from benchmarks.common import clip_or_own, machine
+from benchmarks.common import choose_clock, clip_or_own, machine
 from svmv.training.evaluation import Gap, Method, split
 from svmv.training.rivals import DisFlow, DisWarp, Linear
 from svmv_cli.media.clips import read_clip
@@ -41,9 +41,8 @@ class Ours:
     def predict(self, kept: Clip, gaps: list[Gap]) -> Iterator[torch.Tensor]:
         """See `svmv.training.evaluation.Method`."""
         known: dict[int, svmv.Features] = {}
-        enabled = self._dtype is not torch.float32
         for gap in gaps:
-            with torch.autocast(self._device.type, self._dtype if enabled else None, enabled=enabled):
+            with nullcontext() if self._dtype is torch.float32 else torch.autocast(self._device.type, self._dtype):
                 for index in gap.window:
                     if index not in known:
                         picture = torch.from_numpy(kept[index : index + 1]).to(self._device)
@@ -70,7 +69,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--model", default="base")
+    parser.add_argument("--shared", action="store_true", help="others use the machine: CPU seconds of one thread")
     options = parser.parse_args()
+    clock = choose_clock(shared=options.shared)
     device = choose_device(options.device)
     kept = read_clip(clip_or_own(options.clip, size=options.size, frames=12), limit=options.gaps + 2)
     times = tuple(k / options.factor for k in range(1, options.factor))
@@ -81,10 +82,10 @@ def main() -> None:
     shortest = dict.fromkeys(runs, float("inf"))
     for turn in range(options.rounds + 1):
         for name, work in runs.items():
-            began = time.perf_counter()
+            began = clock()
             work()
             if turn:  # the first one warms up
-                shortest[name] = min(shortest[name], time.perf_counter() - began)
+                shortest[name] = min(shortest[name], clock() - began)
     print(machine(device))
     print(f"{kept.shape[3]}x{kept.shape[2]}, {options.factor}x, {len(gaps)} gaps, shortest of {options.rounds} turns\n")
     print("| method | ms per gap | ms per new frame | times SVMV's |\n| --- | --- | --- | --- |")

@@ -6,6 +6,8 @@ For each: ms per new frame, MACs of a gap, share of the machine's measured ceili
 """
 
 import argparse
+from collections.abc import Callable
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +15,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 import svmv
-from benchmarks.common import best, ceiling, machine, peak_host
+from benchmarks.common import best, ceiling, choose_clock, machine, peak_host
 from svmv_cli.pipeline.interpolate import choose_device, choose_precision
 
 SIZES = {"480p": (480, 864), "720p": (720, 1280), "1080p": (1080, 1920), "4K": (2160, 3840)}
@@ -38,12 +40,11 @@ def macs(network: svmv.SVMV, size: tuple[int, int]) -> float:
 
 @torch.inference_mode()
 def measure(
-    network: svmv.Network, pictures: list[Tensor], *, factors: list[int], dtype: torch.dtype, repeat: int
-) -> dict[int, float]:
-    """Seconds per gap for each factor: encode one frame, decode one window, synthesize factor − 1 pictures."""
+    network: svmv.Network, pictures: list[Tensor], *, dtype: torch.dtype, repeat: int, clock: Callable[[], float]
+) -> tuple[float, float]:
+    """Seconds for what a gap costs once (encode one frame, decode one window), and for each new picture."""
     device = pictures[0].device
-    enabled = dtype is not torch.float32
-    with torch.autocast(device.type, dtype if enabled else None, enabled=enabled):
+    with nullcontext() if dtype is torch.float32 else torch.autocast(device.type, dtype):
         window = tuple(network.encode(picture) for picture in pictures)
         size = (pictures[0].shape[2], pictures[0].shape[3])
         motion = network.decode(window, size=size)
@@ -52,10 +53,10 @@ def measure(
             network.encode(pictures[3])
             network.decode(window, size=size)
 
-        fixed = best(analyse, device=device, repeat=repeat)
+        fixed = best(analyse, device=device, repeat=repeat, clock=clock)
     half = torch.full((1, 1), 0.5, device=device)
-    each = best(lambda: network.synthesize(motion, half), device=device, repeat=repeat)
-    return {factor: fixed + (factor - 1) * each for factor in factors}
+    each = best(lambda: network.synthesize(motion, half), device=device, repeat=repeat, clock=clock)
+    return fixed, each
 
 
 def main() -> None:
@@ -68,12 +69,14 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--model", default="base")
     parser.add_argument("--definition", action="store_true", help="measure the plain modules beside their fast form")
+    parser.add_argument("--shared", action="store_true", help="others use the machine: CPU seconds of one thread")
     options = parser.parse_args()
+    clock = choose_clock(shared=options.shared)
     device = choose_device(options.device)
     precision = choose_precision(options.precision, device)
     dtype = DTYPES[precision]
     factors = [int(factor) for factor in options.factors.split(",")]
-    limit = ceiling(device, dtype, repeat=5)
+    limit = ceiling(device, dtype, repeat=5, clock=clock)
     print(
         f"{machine(device)}\n{precision}, measured ceiling {limit / 1e9:.0f} GFLOP/s (3x3 convolution, 256 channels)\n"
     )
@@ -88,13 +91,13 @@ def main() -> None:
         for form, runner in forms.items():
             if device.type == "cuda":
                 torch.cuda.reset_peak_memory_stats(device)
-            times = measure(runner, film(*size, device), factors=factors, dtype=dtype, repeat=options.repeat)
+            fixed, each = measure(runner, film(*size, device), dtype=dtype, repeat=options.repeat, clock=clock)
             used = torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else peak_host()
-            for factor, seconds in times.items():
-                share = 2 * count / seconds / limit
-                each = seconds / (factor - 1)
-                row = f"| {each * 1e3:.1f} | {seconds * 1e3:.0f} | {count / 1e9:.1f} | {share:.0%} | {used:.0f} MiB |"
-                print(f"| {name} | {form} | {factor}x {row}", flush=True)
+            for factor in factors:
+                gap = fixed + (factor - 1) * each
+                share = 2 * count / gap / limit
+                row = f"| {gap / (factor - 1) * 1e3:.1f} | {gap * 1e3:.0f} | {count / 1e9:.1f} | {share:.0%} "
+                print(f"| {name} | {form} | {factor}x {row}| {used:.0f} MiB |", flush=True)
 
 
 if __name__ == "__main__":

@@ -5,15 +5,14 @@ python -m benchmarks.pipeline [CLIP] [--factor 2] [--device cpu]
 
 import argparse
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
 import torch
 
-from benchmarks.common import clip_or_own, machine, peak_host
+from benchmarks.common import choose_clock, clip_or_own, machine, peak_host
 from svmv_cli.media.frame import Frame
 from svmv_cli.media.info import MediaInfo
 from svmv_cli.media.pictures import working_format
@@ -29,12 +28,19 @@ from svmv_cli.pipeline.run import run
 from svmv_cli.pipeline.windows import Window
 
 
-@contextmanager
-def timed(name: str, times: dict[str, float]) -> Iterator[None]:
-    """Add what the block takes to a stage's time."""
-    began = time.perf_counter()
-    yield
-    times[name] = times.get(name, 0.0) + time.perf_counter() - began
+class Times(dict[str, float]):
+    """Seconds by stage."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self._clock = clock
+
+    @contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        """Add what the block takes to a stage's time."""
+        began = self._clock()
+        yield
+        self[name] = self.get(name, 0.0) + self._clock() - began
 
 
 def decoded(info: MediaInfo, plan: Plan) -> list[Frame]:
@@ -56,14 +62,14 @@ def network_alone(model: NetworkInterpolator, frames: list[Frame], phases: tuple
     return [*made, frames[last]]
 
 
-def colours_alone(model: NetworkInterpolator, frames: list[Frame], count: int, times: dict[str, float]) -> None:
+def colours_alone(model: NetworkInterpolator, frames: list[Frame], count: int, times: Times) -> None:
     """The conversions that the network's time above holds: each source frame in, each new frame out."""
     with torch.inference_mode():
         for frame in frames:
-            with timed("planes to RGB (in network)", times):
+            with times.of("planes to RGB (in network)"):
                 picture = model.converter.to_rgb(frame)
         for _ in range(count):
-            with timed("RGB to planes (in network)", times):
+            with times.of("RGB to planes (in network)"):
                 model.converter.to_planes(picture[0])
 
 
@@ -75,15 +81,16 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=12, help="of that clip")
     parser.add_argument("--factor", type=int, default=2)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--shared", action="store_true", help="others use the machine: CPU seconds of one thread")
     options = parser.parse_args()
     clip = clip_or_own(options.clip, size=options.size, frames=options.frames)
-    times: dict[str, float] = {}
+    times = Times(choose_clock(shared=options.shared))
     with tempfile.TemporaryDirectory() as folder:
         request = Request(clip, output=Path(folder) / "out.mp4", factor=options.factor, device=options.device)
-        with timed("probe and plan", times):
+        with times.of("probe and plan"):
             info = probe(clip)
             plan = make_plan(request, info)
-        with timed("load the network", times):
+        with times.of("load the network"):
             target = plan.target
             model = load_interpolator(
                 model=plan.model,
@@ -98,21 +105,21 @@ def main() -> None:
             )
         assert isinstance(model, NetworkInterpolator)
         phases = tuple(Fraction(k, options.factor) for k in range(1, options.factor))
-        with timed("decode", times):
+        with times.of("decode"):
             frames = decoded(info, plan)
-        with timed("first gap (compiles, or loads what was compiled)", times):
+        with times.of("first gap (compiles, or loads what was compiled)"):
             network_alone(model, frames[:2], phases)
         model.close()
-        with timed("network", times):
+        with times.of("network"):
             film = network_alone(model, frames, phases)
         colours_alone(model, frames, len(film) - len(frames), times)
-        with timed("encode", times), VideoWriter(plan.target, info) as writer:
+        with times.of("encode"), VideoWriter(plan.target, info) as writer:
             for frame in film:
                 writer.write(frame)
             writer.finish()
         model.close()
         plan.target.path.unlink()
-        with timed("all together", times):
+        with times.of("all together"):
             report = run(plan, info=info, interpolator=model, progress=Silent())
     print(machine(torch.device(model.device.split(":")[0])))
     print(f"{clip.name}: {info.video.width}x{info.video.height}, {len(frames)} frames, {options.factor}x")

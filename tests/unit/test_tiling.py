@@ -46,11 +46,15 @@ def reader(frame: Tensor) -> Read:
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("form", [CpuNetwork, PlainNetwork])
-@pytest.mark.parametrize("step", [(2, 5), (8, -24)])
-def test_tiled_is_untiled(base: SVMV, form: type[CpuNetwork] | type[PlainNetwork], step: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("form", "size", "step"),
+    [(CpuNetwork, (270, 410), (8, -24)), (CpuNetwork, (241, 331), (2, 5)), (PlainNetwork, (150, 330), (2, 5))],
+)
+def test_tiled_is_untiled(
+    base: SVMV, form: type[CpuNetwork] | type[PlainNetwork], size: tuple[int, int], step: tuple[int, int]
+) -> None:
     network: Network = form(base)
-    size, frames = (270, 410), film(270, 410, step=step)
+    frames = film(*size, step=step)
     t, spacing = torch.tensor([[0.4]]), torch.tensor([[1.0, torch.inf]])
     window = tuple(network.encode(frame) for frame in frames)
     whole = network.synthesize(network.decode(window, size=size, spacing=spacing), t)[0, 0]  # type: ignore[arg-type]
@@ -61,7 +65,7 @@ def test_tiled_is_untiled(base: SVMV, form: type[CpuNetwork] | type[PlainNetwork
         picture = network.synthesize(tile.motion, t)[0, 0]
         tile.core.of(made)[:] = tile.core.within(tile.outer).of(picture)
         count += 1
-    assert count > 3
+    assert count > 1
     assert float(((made - whole).abs() > 1 / 255).float().mean()) < 1e-3
 
 
