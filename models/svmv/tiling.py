@@ -5,6 +5,7 @@ All coarser levels are, by the construction of the encoder, those of the picture
 So every tile refines one and the same motion, and what it needs around itself is known: as far as things move.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -20,6 +21,7 @@ from svmv.volume import double
 
 _GRID = 8  # px: a pixel of the level above the finest
 _HALO = 64  # px around a tile beside motion: what the convolutions of one level see, with some to spare
+_HALO_MORE = 32  # px for each refinement
 _NEARLY_ALL = 0.999  # share of a tile's motions that must fit
 
 
@@ -97,13 +99,16 @@ def refine(
         window: their coarse features.
         size: (H, W) of the frames.
         spacing: as in `SVMV.decode`, (1, 2).
-        side: of a tile with all that it needs around it, px; motion that would need more is cut off at the rim.
+        side: of a tile with all that it needs around it, px. At least half of it is the tile's own; motion that would
+            need more than a quarter on each side is cut off at the rim.
     """
     whole, _ = _padded(network, size)
     above = network.decode_coarse(window)
     near, far = (_GRID * field.norm(dim=1).amax(dim=0) for field in (above.near, above.far))
-    for core in _cores(size, near, far, side=side):
-        margin = _margin(core, near, far, side=side)
+    halo = _HALO + _HALO_MORE * network.config.refinements
+    usual = min(_needed(Box(0, 0, *size), near, far) + halo, side // 4)
+    for core in _cores(size, step=max(side - 2 * usual, _GRID) // _GRID * _GRID):
+        margin = min(_needed(core, near, far) + halo, side // 4)
         outer = _aligned(core, margin, whole)
         parts = [network.encode_exactly(read(outer), 1) for read in reads]
         seen = Box(outer.top // _GRID, outer.left // _GRID, outer.bottom // _GRID, outer.right // _GRID)
@@ -157,19 +162,15 @@ def _padded(network: Network, size: tuple[int, int]) -> tuple[Box, int]:
     return Box(0, 0, size[0] + -size[0] % cell, size[1] + -size[1] % cell), levels
 
 
-def _cores(size: tuple[int, int], near: Tensor, far: Tensor, *, side: int) -> list[Box]:
-    """Tiles, as large as `side` allows where things move as they mostly do."""
-    usual = _margin(Box(0, 0, *size), near, far, side=side)
-    step = max(side - 2 * usual, _GRID) // _GRID * _GRID
+def _cores(size: tuple[int, int], *, step: int) -> list[Box]:
     rows, columns = range(0, size[0], step), range(0, size[1], step)
     return [Box(y, x, min(y + step, size[0]), min(x + step, size[1])) for y in rows for x in columns]
 
 
-def _margin(core: Box, near: Tensor, far: Tensor, *, side: int) -> int:
-    """How far around a tile to look: pixels come from as far as things move, and are sought as far again."""
+def _needed(core: Box, near: Tensor, far: Tensor) -> int:
+    """Px around a tile that motion makes it need: pixels come from as far as things move, and seek as far again."""
     box = Box(core.top // _GRID, core.left // _GRID, -(-core.bottom // _GRID), -(-core.right // _GRID))
-    moved, sought = (_most(box.of(field)) for field in (near, torch.maximum(near, far)))
-    return min(int(moved + sought) + _HALO, (side - _GRID) // 2)
+    return math.ceil(sum(_most(box.of(field)) for field in (near, torch.maximum(near, far))))
 
 
 def _most(lengths: Tensor) -> float:

@@ -48,7 +48,7 @@ def reader(frame: Tensor) -> Read:
 @torch.inference_mode()
 @pytest.mark.parametrize(
     ("form", "size", "step"),
-    [(CpuNetwork, (270, 410), (8, -24)), (CpuNetwork, (241, 331), (2, 5)), (PlainNetwork, (150, 330), (2, 5))],
+    [(CpuNetwork, (230, 620), (6, -24)), (CpuNetwork, (131, 621), (2, 5)), (PlainNetwork, (130, 580), (2, 5))],
 )
 def test_tiled_is_untiled(
     base: SVMV, form: type[CpuNetwork] | type[PlainNetwork], size: tuple[int, int], step: tuple[int, int]
@@ -61,7 +61,7 @@ def test_tiled_is_untiled(
     reads = [reader(frame) for frame in frames]
     above = tuple(tiling.coarse(network, read, size, rows=64) for read in reads)
     made, count = torch.full_like(whole, torch.nan), 0
-    for tile in tiling.refine(network, reads, above, size=size, spacing=spacing, side=320):  # type: ignore[arg-type]
+    for tile in tiling.refine(network, reads, above, size=size, spacing=spacing, side=512):  # type: ignore[arg-type]
         picture = network.synthesize(tile.motion, t)[0, 0]
         tile.core.of(made)[:] = tile.core.within(tile.outer).of(picture)
         count += 1
