@@ -1,6 +1,7 @@
 """The door: caching, phases, choices and refusals. The network is real, small and untrained."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -176,7 +177,7 @@ def test_motion_may_be_estimated_in_smaller_pictures(
     film_of: Callable[..., tuple[NetworkInterpolator, list[Window]]], scale: float
 ) -> None:
     model, film = film_of("yuv420p", width=97, height=66, scale=scale)
-    still = Window(film[0].left, film[0].left, film[0].left, film[0].left)
+    still = Window(*(replace(film[0].left, time=Fraction(k, 10)) for k in range(4)))
     (planes,) = model.between([still], [(Fraction(1, 2),)])[0]
     for new, old in zip(planes, film[0].left.planes, strict=True):
         assert new.shape == old.shape
