@@ -19,6 +19,9 @@ from svmv_cli.media.labels import has_free_keys, lost_tags
 from svmv_cli.media.passthrough import Passthrough
 from svmv_cli.media.target import Target
 
+_NULL_PACKET = b"\x47\x1f\xff\x10".ljust(188, b"\xff")
+_SHORTEST_TS = 20 * len(_NULL_PACKET)  # bytes; M2TS files are longer from the start
+
 
 @dataclass(frozen=True, slots=True)
 class Carried:
@@ -76,6 +79,8 @@ class OutFile:
         self._others.finish()
         self._others.close()
         self._out.close()
+        if self._target.container == "mpegts":
+            _pad(self._part)
         if self._shaped:
             target = self._target
             shape = target.sample_aspect_ratio
@@ -98,6 +103,13 @@ class OutFile:
         # That it cannot be completed is no matter.
         with suppress(OSError, av.FFmpegError):
             self._out.close()
+
+
+def _pad(part: Path) -> None:
+    """Fill up a TS too short to be recognised as one, as two small pictures are, with packets that say nothing."""
+    with part.open("ab") as file:
+        while 0 < file.tell() < _SHORTEST_TS:
+            file.write(_NULL_PACKET)
 
 
 class _Nothing:

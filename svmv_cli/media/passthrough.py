@@ -19,11 +19,12 @@ from svmv_cli.media.labels import lasting
 from svmv_cli.media.opening import open_source, packets_of
 from svmv_cli.media.retiming import moved_chapter, place, source_time
 from svmv_cli.media.rising import Rising
-from svmv_cli.media.sound import SoundRoute, silenced
+from svmv_cli.media.sound import SoundRoute, lacks_header, silenced
 from svmv_cli.media.subtitles import SubtitleRoute
 from svmv_cli.timeline import Clock
 
 _STRAY = Fraction(10)  # s that packets of one moment may lie apart in the file
+_LONGEST_SILENCE = Fraction(60)  # s: a single last packet of sound behind a longer one is not believed
 _SLACK = Fraction(1, 2)  # s that the times of sound may fall back without one of them being wrong
 _MICROSECONDS = 1_000_000
 # MOV numbers languages by an old list with spellings of its own.
@@ -157,12 +158,15 @@ class Passthrough:
         # Stretches that cannot be read are the reader's to count: it meets the same ones.
         for packet in packets_of(self._source, streams, damaged=lambda: None):
             if stop is not None and source_time(packet) > stop + _STRAY:
-                return
+                break
+            if lacks_header(packet):
+                self._torn += 1
+                continue
             self._torn += packet.is_corrupt
             rising = self._rising.get(packet.stream.index)
             yield from rising.push(packet, source_time(packet)) if rising else (packet,)
         for rising in self._rising.values():
-            yield from rising.flush()
+            yield from rising.finish(leap=_LONGEST_SILENCE)
 
     def _time(self, packet: av.Packet[Stream]) -> Fraction:
         return self._clock.to_output(source_time(packet))
@@ -174,7 +178,12 @@ class Passthrough:
 
     def _send(self, packet: av.Packet[Stream], index: int) -> None:
         packet.stream = self._outputs[index]
-        self._out.mux(packet)
+        try:
+            self._out.mux(packet)
+        except (av.InvalidDataError, av.ArgumentError):
+            # Some muxers look into packets, and refuse one that is torn. What is wrong with the file itself
+            # shows with the picture's.
+            self._torn += 1
 
 
 class _CopyRoute:

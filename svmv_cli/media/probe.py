@@ -20,6 +20,7 @@ from svmv_cli.media.glimpses import Glimpse, glimpses_of
 from svmv_cli.media.hdr import hdr_of
 from svmv_cli.media.info import MediaInfo, StreamInfo, VideoInfo
 from svmv_cli.media.opening import open_source, packets_of
+from svmv_cli.media.rising import LEAP
 from svmv_cli.media.survey import Survey
 from svmv_cli.media.tags import beside_of, color_of, display_matrix_of
 
@@ -90,6 +91,17 @@ class _Scan:
         times = np.array(sorted(known), np.int64)
         return cls(times, time_base, known[int(times[-1])] or None, made_up=made_up)
 
+    def without_strays(self) -> _Scan:
+        """Without a few stamps at either end that lie a leap away from all others."""
+        count = len(self.times)
+        few = max(1, count // 100)
+        behind = np.flatnonzero(np.diff(self.times) > LEAP / self.time_base) + 1  # stamps behind a leap
+        low = max((int(k) for k in behind if k <= few), default=0)
+        high = min((int(k) for k in behind if count - k <= few), default=count)
+        if high - low in (0, count):
+            return self
+        return replace(self, times=self.times[low:high], last_duration=self.last_duration if high == count else None)
+
     def beginning_at(self, tick: int) -> _Scan:
         """Without the stamps in front of `tick`."""
         leading = int(np.searchsorted(self.times, tick))
@@ -132,9 +144,12 @@ def _read_through(container: InputContainer, stream: av.VideoStream, path: Path)
             hint="The file is damaged or cut off near its beginning: try to copy or download it again.",
         )
     scan = _scan_of(stamps, stream, container.format.name)
+    torn = survey.torn + sum(stamp.torn for stamp in stamps)
     if not scan.made_up:
         scan = scan.beginning_at(_first_shown(stamps, first))
-    torn = survey.torn + sum(stamp.torn for stamp in stamps)
+        if torn or _ends_late(scan, container):
+            whole, scan = scan, scan.without_strays()
+            torn += len(whole.times) - len(scan.times)
     return replace(scan, torn=torn, others_end=survey.others_end), first
 
 
@@ -149,6 +164,13 @@ class _Stamp:
     @classmethod
     def of(cls, packet: av.Packet[Stream]) -> _Stamp:
         return cls(packet.pts, packet.dts, packet.duration, packet.is_keyframe, packet.is_corrupt)
+
+
+def _ends_late(scan: _Scan, container: InputContainer) -> bool:
+    """Whether the pictures go on far behind the end that the container claims."""
+    claimed = _container_duration(container)
+    begin = _start(container, scan.times[0] * scan.time_base)
+    return claimed is not None and int(scan.times[-1]) * scan.time_base > begin + claimed + LEAP
 
 
 def _first_shown(stamps: list[_Stamp], first: av.VideoFrame) -> int:

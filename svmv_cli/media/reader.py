@@ -21,7 +21,7 @@ from svmv_cli.media.frame import Frame, PixelFormat
 from svmv_cli.media.info import MediaInfo
 from svmv_cli.media.opening import open_source, packets_of
 from svmv_cli.media.pictures import Converter, color_after, planes_of, working_format
-from svmv_cli.media.rising import Rising
+from svmv_cli.media.rising import LEAP, Rising
 
 _MAX_THREADS = 8
 _FIELDS_BEFORE = 2  # pictures in front of the first wanted: its second field may begin, its neighbour helps
@@ -178,16 +178,19 @@ class VideoReader:
     def _timed(self, pictures: Iterator[av.VideoFrame]) -> Iterator[Timed]:
         """Each picture with its time, s; those without a stored one are timed by their number."""
         video = self._info.video
+        latest = int(video.packet_times[-1]) * video.time_base + LEAP
         for number, picture in enumerate(pictures):
             if video.times_made_up:
                 last = len(video.packet_times) - 1
                 over = max(number - last, 0)
                 ticks = int(video.packet_times[min(number, last)])
                 yield picture, ticks * video.time_base + over * video.last_duration
-            elif picture.pts is None:
+                continue
+            time = None if picture.pts is None else picture.pts * (picture.time_base or video.time_base)
+            if time is None or time > latest:
                 self.dropped += 1
             else:
-                yield picture, picture.pts * (picture.time_base or video.time_base)
+                yield picture, time
 
     def _pictures(self) -> Iterator[av.VideoFrame]:
         """Decoded pictures from the sought position to the end; what fails to decode is counted, not told."""

@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+LEAP = Fraction(10)  # s: where damage is known of, a few times that lie further from all others are not believed
 
 
 class Rising(Generic[T]):
@@ -40,6 +41,13 @@ class Rising(Generic[T]):
         self.strays += 1
         if self._latest is None or time > self._latest - self._slack:
             self._held = item, time
+
+    def finish(self, *, leap: Fraction) -> Iterator[T]:
+        """The last item, unless it lies further than `leap`, s, behind the one before: none follows to confirm it."""
+        if self._held is not None and self._latest is not None and self._held[1] - self._latest > leap:
+            self.strays += 1
+            self._held = None
+        yield from self.flush()
 
     def flush(self) -> Iterator[T]:
         """The last item."""

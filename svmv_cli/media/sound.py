@@ -126,6 +126,15 @@ def silenced(packet: av.Packet[Stream]) -> tuple[Fraction, Fraction]:
     return Fraction(before, rate), Fraction(after, rate)
 
 
+def lacks_header(packet: av.Packet[Stream]) -> bool:
+    """Whether a packet of AAC that has to bring its own header (ADTS) has none: torn, and taken for another kind."""
+    stream = packet.stream
+    if not isinstance(stream, av.AudioStream) or stream.codec_context.name != "aac" or stream.codec_context.extradata:
+        return False
+    start = bytes(packet)[:2]
+    return len(start) < 2 or int.from_bytes(start, "big") & 0xFFF0 != 0xFFF0
+
+
 def tempos(stretch: Fraction) -> tuple[float, ...]:
     """Factors of atempo, each within its good range, that together make sound `stretch` times longer."""
     rest = 1 / stretch

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from fractions import Fraction
 from io import BytesIO
+from itertools import islice
 from typing import Literal
 
 import av
-from av.container import InputContainer
+from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
 
 from svmv_cli.media.containers import ContainerChoice
 from svmv_cli.media.decision import TIMECODE, StreamDecision
 from svmv_cli.media.info import MediaInfo, StreamInfo
-from svmv_cli.media.opening import open_source
-from svmv_cli.media.sound import SoundRoute
+from svmv_cli.media.opening import open_source, packets_of
+from svmv_cli.media.sound import SoundRoute, lacks_header
 from svmv_cli.media.subtitles import SubtitleRoute
 from svmv_cli.timeline import Clock
 
 SlowAudio = Literal["stretch", "drop"]
 
+_TRIES = 8  # packets of sound
 _TRIAL_PACKETS = 4000  # enough to meet a first packet of every stream that is spread through the file
 TIMECODE_MUXERS = frozenset({"mp4", "mov"})
 _GOPRO = "GoPro MET"  # handler of the one private track that is written under its own name
@@ -103,7 +104,9 @@ def _dropped(other: StreamInfo, why: str) -> StreamDecision:
 class _Trial:
     """Writes one stream at a time into memory, to learn what the muxer says."""
 
-    def __init__(self, source: InputContainer, container: ContainerChoice, first: dict[int, av.Packet[Stream]]) -> None:
+    def __init__(
+        self, source: InputContainer, container: ContainerChoice, first: dict[int, list[av.Packet[Stream]]]
+    ) -> None:
         self.container = container
         self._source = source
         self._first = first
@@ -116,14 +119,11 @@ class _Trial:
                 copy = out.add_stream_from_template(template, opaque=True)
                 copy.disposition = template.disposition
                 out.start_encoding()
-                if packet := self._first.get(other.index):
-                    packet.stream = copy
-                    if packet.dts is None:
-                        packet.dts = packet.pts
-                    out.mux(packet)
+                packets = self._first.get(other.index, [])
+                # The first may be torn: one that is taken shows that others will be.
+                return not packets or any(_takes(out, copy, packet) for packet in packets)
         except (av.FFmpegError, ValueError):
             return False
-        return True
 
     def encodes(self, other: StreamInfo, encoder: str) -> bool:
         """Whether the stream can be decoded and encoded anew for the container."""
@@ -144,22 +144,28 @@ class _Trial:
         return True
 
 
-def _first_packets(source: InputContainer, wanted: set[int]) -> dict[int, av.Packet[Stream]]:
-    """The first packet of each wanted stream, as far as they come early."""
-    found: dict[int, av.Packet[Stream]] = {}
-    for packet in _some_packets(source, wanted):
-        found.setdefault(packet.stream.index, packet)
-        if len(found) == len(wanted):
+def _takes(out: OutputContainer, stream: Stream, packet: av.Packet[Stream]) -> bool:
+    packet.stream = stream
+    if packet.dts is None:
+        packet.dts = packet.pts
+    try:
+        out.mux(packet)
+    except av.FFmpegError:
+        return False
+    return True
+
+
+def _first_packets(source: InputContainer, wanted: set[int]) -> dict[int, list[av.Packet[Stream]]]:
+    """The first packet of each wanted stream, and some more of sound, as far as they come early."""
+    found: dict[int, list[av.Packet[Stream]]] = {}
+    lacking = {index: _TRIES if source.streams[index].type == "audio" else 1 for index in wanted}
+    packets = packets_of(source, [source.streams[index] for index in sorted(wanted)], damaged=lambda: None)
+    for packet in islice(packets, _TRIAL_PACKETS):
+        index = packet.stream.index
+        if index in lacking and not lacks_header(packet):
+            found.setdefault(index, []).append(packet)
+            if len(found[index]) == lacking[index]:
+                del lacking[index]
+        if not lacking:
             break
     return found
-
-
-def _some_packets(source: InputContainer, wanted: set[int]) -> Iterator[av.Packet[Stream]]:
-    packets = source.demux([source.streams[index] for index in sorted(wanted)])
-    for _ in range(_TRIAL_PACKETS):
-        try:
-            packet = next(packets)
-        except (StopIteration, av.FFmpegError):
-            return
-        if packet.size:
-            yield packet

@@ -22,7 +22,7 @@ from svmv_cli.pipeline.segments import count_segments
 from svmv_cli.pipeline.shots import ShotSettings
 from svmv_cli.timeline import Clock, Grid, Phases
 
-_ENDLESS = 10_000  # frames for each picture: a leap in the timestamps, not a slow film
+_ENDLESS = 1000  # frames for each picture: a leap in the timestamps, not a slow film
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,7 @@ def _frames_out(timing: Grid | Phases, extent: Extent) -> int | None:
         return None
     if not isinstance(timing, Grid):
         return extent.frames * timing.factor
-    if length * timing.rate > _ENDLESS * (extent.frames + 1000):
+    if length * timing.rate > _ENDLESS * (extent.frames + 100):
         raise InputError(
             f"the timestamps leap: {extent.frames} pictures would be spread over {float(length):.0f} s",
             hint="The file may be damaged: cut it in front of the leap with --end, or use --factor.",

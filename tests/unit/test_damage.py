@@ -1,6 +1,7 @@
 """Damaged sources: what is concealed, what is told, what the exit code says, and that time stays right."""
 
 import json
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
@@ -176,6 +177,25 @@ def test_a_recording_that_begins_in_the_middle_is_ordinary(
         assert abs(float(shown[nearest]) - click) < 1 / 96
 
 
+@pytest.mark.parametrize(("where", "codes"), [(0.0, 1), (0.5, 1)])
+def test_torn_sound_does_not_stop_the_picture(svmv: Call, tmp_path: Path, where: float, codes: int) -> None:
+    """MP4 takes AAC's headers off, and refuses a packet that has none; the first of all decides nothing."""
+    content = bytearray(film(tmp_path, ".ts").read_bytes())
+    headers = [found.start() for found in re.finditer(b"\xff\xf1\x4c", content)]
+    place = headers[int(where * len(headers))]
+    content[place : place + 7] = bytes(7)
+    broken = tmp_path / "in.ts"
+    broken.write_bytes(content)
+    for suffix in (".mp4", ".mkv", ".ts"):
+        result = svmv("upsample", broken, "-o", tmp_path / f"out{suffix}", "--json")
+        told = outcome(result)
+        assert (result.code, told["lost"]) == (0, 0), result.stderr
+        assert told["streams"][0]["action"] == "copy"  # type: ignore[index]
+        assert len(read_times(tmp_path / f"out{suffix}")) == 192
+        assert len(clicks(tmp_path / f"out{suffix}")) >= 15 - codes
+    assert svmv("upsample", broken, "-o", tmp_path / "strict.mp4", "--strict").code == 5
+
+
 def restamp(source: Path, target: Path, *, number: int, by: Fraction) -> Path:
     """A copy of a TS in which one picture's presentation time is changed, written into its PES header."""
     with av.open(source) as container:
@@ -207,6 +227,20 @@ def test_one_wrong_timestamp_costs_one_picture(svmv: Call, tmp_path: Path, by: F
     )
     assert all(shown[2 * n] == n for n in range(48) if n != 20)
     assert [round(click * 4) / 4 for click in clicks(tmp_path / "out.mkv")] == [n / 4 for n in range(8)]
+
+
+def test_a_last_timestamp_far_away_makes_no_hours_of_film(svmv: Call, tmp_path: Path) -> None:
+    whole = make_clip(tmp_path / "whole.ts", frames=48, bframes=False, audio=1).path
+    broken = restamp(whole, tmp_path / "in.ts", number=47, by=Fraction(3600))
+    torn = spoil_picture(broken, tmp_path / "torn.ts", number=20)
+    for source in (broken, torn):
+        result = svmv("upsample", source, "-o", tmp_path / f"{source.stem}.mp4", "--fps", "60", "--json", "-q")
+        if result.code == 3:  # nothing shows that it is wrong, but nobody means that
+            assert source == broken
+            assert "timestamps leap" in result.stderr
+            continue
+        assert result.code == 0
+        assert len(read_times(tmp_path / f"{source.stem}.mp4")) in range(117, 121)
 
 
 def test_a_dropped_picture_in_a_sound_file_is_no_damage(svmv: Call, tmp_path: Path) -> None:
