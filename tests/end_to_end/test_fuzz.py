@@ -17,8 +17,9 @@ SEEDS = (11, 12)
 
 def test_broken_files_end_in_a_result_or_in_one_sentence(tmp_path: Path) -> None:
     codes: Counter[int] = Counter()
-    for seed, process in [(seed, start(tmp_path / str(seed), seed)) for seed in SEEDS]:
-        out, err = process.communicate(timeout=300)
+    running = [(seed, start(tmp_path / str(seed), seed)) for seed in SEEDS]
+    ended = [(seed, process, *process.communicate(timeout=300)) for seed, process in running]
+    for seed, process, out, err in ended:
         lines = [json.loads(line) for line in out.splitlines()]
         assert process.returncode == 0, f"died with {process.returncode} in {lines[-1]}: {err[-2000:]}"
         verdicts = [line for line in lines if "code" in line]
