@@ -45,7 +45,8 @@ build: $(READY)
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 formats: $(READY)
-	$(BIN)/python -m tests.formats > docs/formats.md
+	$(BIN)/python -m tests.formats > docs/formats.md.new
+	mv docs/formats.md.new docs/formats.md
 
 clean:
 	rm -rf $(VENV) demo dist build

@@ -19,12 +19,11 @@ from svmv_cli.media.labels import lasting
 from svmv_cli.media.opening import open_source, packets_of
 from svmv_cli.media.retiming import moved_chapter, place, source_time
 from svmv_cli.media.rising import Rising
-from svmv_cli.media.sound import SoundRoute, lacks_header, silenced
+from svmv_cli.media.sound import LONGEST_SILENCE, SoundRoute, lacks_header, silenced
 from svmv_cli.media.subtitles import SubtitleRoute
 from svmv_cli.timeline import Clock
 
 _STRAY = Fraction(10)  # s that packets of one moment may lie apart in the file
-_LONGEST_SILENCE = Fraction(60)  # s: a single last packet of sound behind a longer one is not believed
 _SLACK = Fraction(1, 2)  # s that the times of sound may fall back without one of them being wrong
 _MICROSECONDS = 1_000_000
 # MOV numbers languages by an old list with spellings of its own.
@@ -72,6 +71,7 @@ class Passthrough:
         self._clock = clock
         self._clip = clip
         self._path = info.path
+        self._picture_end = int(info.video.packet_times[-1]) * info.video.time_base
         self._source = open_source(info.path)
         self._outputs: dict[int, Stream] = {}
         self._routes: dict[int, Route] = {}
@@ -132,7 +132,14 @@ class Passthrough:
             muxer = self._out.format.name
             route: Route = _CopyRoute(source, clock=self._clock, clip=self._clip, muxer=muxer)
         elif isinstance(source, av.AudioStream):
-            sound = SoundRoute(self._out, source, encoder=decision.encoder, clock=self._clock, clip=self._clip)
+            sound = SoundRoute(
+                self._out,
+                source,
+                encoder=decision.encoder,
+                clock=self._clock,
+                clip=self._clip,
+                picture_end=self._picture_end,
+            )
             stream, route = sound.stream, sound
         elif isinstance(source, SubtitleStream):
             words = SubtitleRoute(self._out, source, encoder=decision.encoder)
@@ -166,7 +173,7 @@ class Passthrough:
             rising = self._rising.get(packet.stream.index)
             yield from rising.push(packet, source_time(packet)) if rising else (packet,)
         for rising in self._rising.values():
-            yield from rising.finish(leap=_LONGEST_SILENCE)
+            yield from rising.finish(leap=LONGEST_SILENCE)
 
     def _time(self, packet: av.Packet[Stream]) -> Fraction:
         return self._clock.to_output(source_time(packet))

@@ -17,6 +17,7 @@ from svmv_cli.timeline import Clock
 
 _SLOWEST = Fraction(1, 2)  # atempo's lower bound; slower needs a chain
 _FASTEST = Fraction(2)  # above it atempo skips samples instead of blending them
+LONGEST_SILENCE = Fraction(60)  # s, behind the picture's end; sound further off is not believed
 _PAD = 0.25  # s
 _BIT_RATE = 96_000  # bit/s per channel: transparent for AAC and Opus alike
 
@@ -30,18 +31,30 @@ class SoundRoute:
         encoder: FFmpeg encoder.
         clock: source to output seconds.
         clip: what is kept, s on the source's clock.
+        picture_end: s on the source's clock; silence is not made far beyond it, to reach a time that leaps.
 
     Attributes:
         stream: the track in the output.
         lost: packets that could not be decoded; there is silence in their place.
     """
 
-    def __init__(self, out: OutputContainer, source: av.AudioStream, *, encoder: str, clock: Clock, clip: Span) -> None:
+    def __init__(
+        self,
+        out: OutputContainer,
+        source: av.AudioStream,
+        *,
+        encoder: str,
+        clock: Clock,
+        clip: Span,
+        picture_end: Fraction | None = None,
+    ) -> None:
         self.stream = _add_sound(out, source, encoder)
         self.lost = 0
         self._source = source
         self._clock = clock
         self._clip = clip
+        self._picture_end = picture_end
+        self._reached: Fraction | None = None  # s, source clock: end of the sound so far
         self._evened: Graph | None = None  # gaps filled, cut to the clip
         self._slowed: Graph | None = None
         self._heard = 0  # samples that left the first
@@ -80,12 +93,23 @@ class SoundRoute:
     def _take(self, frame: av.AudioFrame) -> Iterator[av.Packet[Stream]]:
         if frame.pts is None or frame.time_base is None:
             return
+        begin = frame.pts * frame.time_base
+        if self._leaps(begin):
+            self.lost += 1
+            return
+        self._reached = begin + Fraction(frame.samples, frame.sample_rate)
         if self._evened is None:
             self._evened = _evening(frame, layout=self.stream.layout.name, clip=self._clip)
         frame.pts = round(frame.pts * frame.time_base * frame.sample_rate)
         frame.time_base = Fraction(1, frame.sample_rate)
         self._evened.push(frame)
         yield from self._pass_on(self._evened)
+
+    def _leaps(self, begin: Fraction) -> bool:
+        """Whether a frame lies far behind both the sound so far and the picture's end: the time must be wrong."""
+        if self._reached is None or self._picture_end is None:
+            return False
+        return begin - max(self._reached, self._picture_end) > LONGEST_SILENCE
 
     def _pass_on(self, evened: Graph) -> Iterator[av.Packet[Stream]]:
         for frame in _pulled(evened):

@@ -17,7 +17,7 @@ SEEDS = (11, 12)
 
 def test_broken_files_end_in_a_result_or_in_one_sentence(tmp_path: Path) -> None:
     codes: Counter[int] = Counter()
-    running = [(seed, start(tmp_path / str(seed), seed)) for seed in SEEDS]
+    running = [(seed, start(tmp_path / str(seed), seed, first=0, cases=CASES)) for seed in SEEDS]
     ended = [(seed, process, *process.communicate(timeout=300)) for seed, process in running]
     for seed, process, out, err in ended:
         lines = [json.loads(line) for line in out.splitlines()]
@@ -33,7 +33,18 @@ def test_broken_files_end_in_a_result_or_in_one_sentence(tmp_path: Path) -> None
     assert codes[3] > CASES // 10
 
 
-def start(folder: Path, seed: int) -> subprocess.Popen[str]:
+def test_leaps_in_time_make_no_hours_of_picture_or_silence(tmp_path: Path) -> None:
+    """Two cases that hung when they were found: a last picture and a sound packet hours away."""
+    for seed, number in ((8, 182), (21, 522)):
+        process = start(tmp_path / str(seed), seed, first=number, cases=1)
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+        verdict = json.loads(out.splitlines()[-1])
+        assert (verdict["code"], verdict["fault"]) == (0, "")
+
+
+def start(folder: Path, seed: int, *, first: int, cases: int) -> subprocess.Popen[str]:
     folder.mkdir()
-    command = [sys.executable, "-m", "tests.fuzzing", str(folder), "--cases", str(CASES), "--seed", str(seed)]
+    numbers = ["--first", str(first), "--cases", str(cases), "--seed", str(seed)]
+    command = [sys.executable, "-m", "tests.fuzzing", str(folder), *numbers]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
