@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialized
 from torch import nn
 
 from svmv.config import SVMVConfig
@@ -48,5 +48,5 @@ def save(model: nn.Module, path: Path, *, dtype: torch.dtype = torch.float16, **
     part = path.with_name(path.name + ".part")
     config = model.config
     assert isinstance(config, SVMVConfig)
-    save_file(weights, part, metadata={"config": json.dumps(asdict(config)), **notes})
+    part.write_bytes(serialized(weights, metadata={"config": json.dumps(asdict(config)), **notes}))
     part.replace(path)
