@@ -51,7 +51,10 @@ class WorstFrames:
         if len(self._heap) == self._keep and -ours <= self._heap[0][0]:
             return
         pictures = {"truth": prediction.truth, **{name: prediction.made[name] for name in ("svmv", "linear")}}
-        kept = {name: np.asarray((p[0].clamp(0, 1).permute(1, 2, 0).cpu() * 255).round().byte()) for name, p in pictures.items()}
+        kept = {
+            name: np.asarray((p[0].clamp(0, 1).permute(1, 2, 0).cpu() * 255).round().byte())
+            for name, p in pictures.items()
+        }
         name = f"{Path(prediction.clip).stem}_{prediction.frame:05}"
         entry = (-ours, -self._seen, name, kept, prediction.figures["linear"].psnr)
         (heapq.heappush if len(self._heap) < self._keep else heapq.heappushpop)(self._heap, entry)
