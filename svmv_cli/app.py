@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import wraps
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 
@@ -42,6 +41,8 @@ def _show_version(wanted: bool) -> None:
 
 def own_version() -> str:
     """This program's version, "unknown" when it runs without having been installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("svmv")
     except PackageNotFoundError:

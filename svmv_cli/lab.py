@@ -1,14 +1,11 @@
 """`svmv evaluate`: how well frames that were taken out are predicted, beside other methods. Knows no metrics."""
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-
-from svmv_cli.lab_report import WorstFrames, plot_psnr, require_matplotlib
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,6 +47,7 @@ def evaluate(
         raise UsageError(f"no protocol {protocol!r}", hint="One of 2x, 4x, 8x.")
 
     from svmv.training.evaluation import evaluate_clip
+    from svmv_cli.lab_report import WorstFrames, plot_psnr, require_matplotlib
 
     wanted = _rivals(against)
     worst = WorstFrames(_WORST)
@@ -186,6 +184,8 @@ def _record(clip: "ClipScores") -> dict[str, Any]:
 
 
 def _write_csv(scores: "list[ClipScores]", path: Path) -> None:
+    import csv
+
     with path.open("w", newline="") as out:
         rows = csv.writer(out)
         rows.writerow(

