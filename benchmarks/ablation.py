@@ -157,7 +157,7 @@ def page(rows: list[tuple[Variant, Figures, float]], linear: Figures, options: a
     for variant, figures, ratio in rows:
         lines.append(
             f"| {variant.label} | {figures.psnr:.2f} | {figures.psnr - best:+.2f} | {figures.ssim:.4f} | "
-            f"{figures.sharpness:.3f} | {ratio:.2f} |"
+            f"{figures.sharpness:.3f} | {'' if variant.members == 1 else f'{ratio:.2f}'} |"
         )
     blend = f"{linear.psnr:.2f} | {linear.psnr - best:+.2f} | {linear.ssim:.4f} | {linear.sharpness:.3f}"
     lines += [
