@@ -152,8 +152,9 @@ class Converter:
 
 
 def _alpha_alone(source: PixelFormat, target: PixelFormat) -> bool:
-    """Whether two kinds of planar RGB differ in alpha only."""
-    return source.kind == target.kind == "gbr" and source.depth == target.depth and source.alpha != target.alpha
+    """Whether two kinds of deep planar RGB differ in alpha only."""
+    deep_rgb = source.kind == target.kind == "gbr" and source.depth == target.depth > 8
+    return deep_rgb and source.alpha != target.alpha
 
 
 def _with_alpha(picture: av.VideoFrame, source: PixelFormat, target: PixelFormat) -> av.VideoFrame:
