@@ -21,8 +21,9 @@ _WORST = 4  # sheets per check
 
 
 def hold_out(store: "ClipStore") -> tuple[list["ClipEntry"], list["ClipEntry"]]:
-    """(to train on, to check with): every tenth clip of a store is held out, of fewer than ten none."""
-    held = store.entries[_ONE_IN - 1 :: _ONE_IN]
+    """(to train on, to check with): every tenth clip is held out, none of fewer than ten, never a tiny one."""
+    tenth = store.entries[_ONE_IN - 1 :: _ONE_IN]
+    held = [entry for entry in tenth if min(entry.height, entry.width) >= _SMALLEST]
     return [entry for entry in store.entries if entry not in held], held
 
 
@@ -33,7 +34,6 @@ class HeldOut:
         self, store: "ClipStore", entries: Sequence["ClipEntry"], folder: Path, *, device: "torch.device", draw: bool
     ) -> None:
         """`folder`: the run's; `draw`: whether sheets and the curve are drawn."""
-        entries = [entry for entry in entries if min(entry.height, entry.width) >= _SMALLEST]
         step = max(1, len(entries) // _MOST_CLIPS)
         self._store, self._entries = store, entries[::step][:_MOST_CLIPS]
         self._folder, self._device, self._draw = folder, device, draw
