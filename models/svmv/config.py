@@ -14,7 +14,7 @@ class SVMVConfig:
     detail_channels: int = 12  # width of what the ensemble head reads at 1/2
     context_channels: int = 32  # width of what the decoder reads of the features
     hidden_channels: int = 64  # decoder state, carried from level to level
-    head_channels: int = 24  # ensemble head width at 1/2
+    head_channels: int = 32  # ensemble head width at 1/2
     radius: int = 3  # correlation window, px at each level
     refinements: int = 0  # further passes of the decoder at the finest level; no weights of their own
     max_levels: int = 6  # 1/4, 1/8 … 1/128: ±3·128 px of search; small pictures use fewer

@@ -20,7 +20,7 @@ from svmv.motion import Motion
 from svmv.packed import PackedConv, convolution, weights
 from svmv.synthesis import synthesize
 from svmv.synthesis_numba import Array, PackedMotion
-from svmv.volume import Level, MotionVolume, enlarged
+from svmv.volume import Decoder, Level, MotionVolume, enlarged
 
 _SLOPE = 0.1  # of every LeakyReLU in the network
 
@@ -80,15 +80,9 @@ class PlainNetwork:
 
     def decode_finest(self, window: Window, above: Level, *, size: tuple[int, int], spacing: Tensor) -> Motion:
         """See `Network`."""
-        before, left, right, after = window
-        anchor, near = (torch.cat([a.match[0], b.match[0]]) for a, b in ((left, right), (right, left)))
-        far = torch.cat([before.match[0], after.match[0]])
-        context = torch.cat([left.context[0], right.context[0]])
         volume: MotionVolume = self._network.volume
-        level = enlarged(above)
-        for _ in range(1 + self.config.refinements):
-            level = volume._improve(level, anchor, near, far, context)
-        motion: Motion = self._network.ensemble(left, right, [level], size=size, spacing=spacing)
+        levels = volume.finest(window, enlarged(above))
+        motion: Motion = self._network.ensemble(window[1], window[2], levels, size=size, spacing=spacing)
         return motion
 
 
@@ -135,10 +129,8 @@ class CpuNetwork:
     @torch.inference_mode()
     def decode_finest(self, window: Window, above: Level, *, size: tuple[int, int], spacing: Tensor) -> Motion:
         """See `Network`."""
-        level = above
-        for _ in range(1 + self.config.refinements):
-            level = self._volume.decode(window, 0, level)
-        return self._ensemble(window[1], window[2], [level], size=size, spacing=spacing)
+        levels = self._volume.finest(window, above, self.config.refinements)
+        return self._ensemble(window[1], window[2], levels, size=size, spacing=spacing)
 
 
 class _Encoder:
@@ -187,22 +179,37 @@ class _Volume:
     """`volume.MotionVolume`."""
 
     def __init__(self, network: SVMV) -> None:
-        volume, config = network.volume, network.config
-        self._radius, self._state = config.radius, config.hidden_channels
-        self._sharpness = np.float32(volume.peak.log_sharpness.exp().item())
-        self._squeeze = PackedConv.of(volume.squeeze, slope=_SLOPE)
-        self._squeezed = convolution(volume.squeeze).out_channels
-        self._body = [PackedConv.of(block, slope=_SLOPE) for block in volume.body]
-        self._head = PackedConv.of(volume.head)
+        volume = network.volume
+        self._coarse, self._fine, self._refining = map(_Decoder, (volume.coarse, volume.fine, volume.refining))
 
     def __call__(self, window: Window, refinements: int) -> list[Level]:
         """Levels, coarsest first, the finest once more for each refinement."""
         levels: list[Level] = []
-        for level in (*reversed(range(len(window[0].match))), *[0] * refinements):
-            levels.append(self.decode(window, level, levels[-1] if levels else None))
+        for level in reversed(range(1, len(window[0].match))):
+            levels.append(self._coarse(window, level, levels[-1] if levels else None))
+        return levels + self.finest(window, levels[-1] if levels else None, refinements)
+
+    def finest(self, window: Window, above: Level | None, refinements: int) -> list[Level]:
+        """The passes at the finest level."""
+        levels = [self._fine(window, 0, above)]
+        for _ in range(refinements):
+            levels.append(self._refining(window, 0, levels[-1]))
         return levels
 
-    def decode(self, window: Window, level: int, above: Level | None) -> Level:
+
+class _Decoder:
+    """`volume.Decoder`."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._radius = decoder.radius
+        self._sharpness = np.float32(decoder.peak.log_sharpness.exp().item())
+        self._squeeze = PackedConv.of(decoder.squeeze, slope=_SLOPE)
+        self._squeezed = convolution(decoder.squeeze).out_channels
+        self._body = [PackedConv.of(block, slope=_SLOPE) for block in decoder.body]
+        self._head = PackedConv.of(decoder.head)
+        self._state = decoder.head.in_channels
+
+    def __call__(self, window: Window, level: int, above: Level | None) -> Level:
         """One level, from the one above it or from an earlier pass at the same one."""
         before, left, right, after = (_array(frame.match[level]) for frame in window)
         B, h, w, _ = left.shape

@@ -1,4 +1,4 @@
-"""Features of a window → its motion, coarse to fine, by one decoder shared by all levels and both directions."""
+"""Features of a window → its motion, coarse to fine, by decoders shared by both directions."""
 
 from dataclasses import dataclass
 
@@ -41,12 +41,12 @@ class SoftArgmax(nn.Module):
         return torch.einsum("bkhw,dk->bdhw", share, self.offsets)
 
 
-class MotionVolume(nn.Module):
-    """The pyramidal decoder. Reversing the window swaps the two halves of its batch: the symmetry is built in."""
+class Decoder(nn.Module):
+    """One pass: look around where a motion estimate points, and correct it."""
 
     def __init__(self, config: SVMVConfig) -> None:
         super().__init__()
-        self.config = config
+        self.radius = config.radius
         window = (2 * config.radius + 1) ** 2
         hidden = config.hidden_channels
         self.peak = SoftArgmax(config.radius)
@@ -60,6 +60,33 @@ class MotionVolume(nn.Module):
         nn.init.normal_(self.head.weight, std=1e-3)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
+    def forward(self, guess: Level, anchor: Tensor, near: Tensor, far: Tensor, context: Tensor) -> Level:
+        """A better motion than `guess`, from what is matched of the anchor, its pair and its outer neighbour."""
+        flow, hidden = torch.cat([guess.near, guess.far], dim=1), guess.hidden
+        cost_near = correlate(anchor, near, guess.near, radius=self.radius)
+        cost_far = correlate(anchor, far, guess.far, radius=self.radius)
+        peaks = torch.cat([self.peak(cost_near), self.peak(cost_far)], dim=1)
+        cost = self.squeeze(torch.cat([cost_near, cost_far], dim=1))
+        known = torch.cat([flow / 8, peaks / self.radius], dim=1).to(cost.dtype)
+        hidden = self.body(torch.cat([cost, context, known, hidden], dim=1))
+        out = self.head(hidden).float()
+        trust = torch.sigmoid(out[:, 4:]).repeat_interleave(2, dim=1)  # of each peak
+        flow = flow + trust * peaks + out[:, :4]
+        return Level(flow[:, :2], flow[:, 2:], hidden)
+
+
+class MotionVolume(nn.Module):
+    """The pyramid of decoders: one for all coarse levels, one for the finest, one for further passes there.
+
+    They cost no more than a single one would: what differs between them is how far off a guess is. Both directions
+    use the same, and reversing the window swaps the two halves of the batch: the symmetry is built in.
+    """
+
+    def __init__(self, config: SVMVConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.coarse, self.fine, self.refining = Decoder(config), Decoder(config), Decoder(config)
+
     def forward(
         self, window: tuple[Features, Features, Features, Features], *, refinements: int | None = None
     ) -> list[Level]:
@@ -70,39 +97,41 @@ class MotionVolume(nn.Module):
             refinements: further passes at the finest level; the configuration's when None. The list then ends with
                 one entry per pass.
         """
-        before, left, right, after = window
-        passes = 1 + (self.config.refinements if refinements is None else refinements)
         levels: list[Level] = []
-        for level in reversed(range(len(left.match))):
-            anchor = torch.cat([left.match[level], right.match[level]])
-            near = torch.cat([right.match[level], left.match[level]])
-            far = torch.cat([before.match[level], after.match[level]])
-            context = torch.cat([left.context[level], right.context[level]])
-            guess = enlarged(levels[-1]) if levels else self._blank(anchor, context)
-            for _ in range(passes if level == 0 else 1):
-                guess = self._improve(guess, anchor, near, far, context)
-                levels.append(guess)
+        for level in reversed(range(1, len(window[0].match))):
+            guess = enlarged(levels[-1]) if levels else self._blank(window)
+            levels.append(self.coarse(guess, *matched(window, level)))
+        return levels + self.finest(window, enlarged(levels[-1]) if levels else self._blank(window), refinements)
+
+    def finest(
+        self,
+        window: tuple[Features, Features, Features, Features],
+        guess: Level,
+        refinements: int | None = None,
+    ) -> list[Level]:
+        """The passes at the finest level, from a guess at its size; arguments as in `forward`."""
+        parts = matched(window, 0)
+        levels = [self.fine(guess, *parts)]
+        for _ in range(self.config.refinements if refinements is None else refinements):
+            levels.append(self.refining(levels[-1], *parts))
         return levels
 
-    def _blank(self, anchor: Tensor, context: Tensor) -> Level:
+    def _blank(self, window: tuple[Features, Features, Features, Features]) -> Level:
+        anchor, context = window[1].match[-1], window[1].context[-1]
         B, _, h, w = anchor.shape
-        still = anchor.new_zeros(B, 2, h, w)
-        return Level(still, still, context.new_zeros(B, self.config.hidden_channels, h, w))
+        still = anchor.new_zeros(2 * B, 2, h, w)
+        return Level(still, still, context.new_zeros(2 * B, self.config.hidden_channels, h, w))
 
-    def _improve(self, guess: Level, anchor: Tensor, near: Tensor, far: Tensor, context: Tensor) -> Level:
-        """One pass of the decoder: look around where the guess points, and correct it."""
-        radius = self.config.radius
-        flow, hidden = torch.cat([guess.near, guess.far], dim=1), guess.hidden
-        cost_near = correlate(anchor, near, guess.near, radius=radius)
-        cost_far = correlate(anchor, far, guess.far, radius=radius)
-        peaks = torch.cat([self.peak(cost_near), self.peak(cost_far)], dim=1)
-        cost = self.squeeze(torch.cat([cost_near, cost_far], dim=1))
-        known = torch.cat([flow / 8, peaks / radius], dim=1).to(cost.dtype)
-        hidden = self.body(torch.cat([cost, context, known, hidden], dim=1))
-        out = self.head(hidden).float()
-        trust = torch.sigmoid(out[:, 4:]).repeat_interleave(2, dim=1)  # of each peak
-        flow = flow + trust * peaks + out[:, :4]
-        return Level(flow[:, :2], flow[:, 2:], hidden)
+
+def matched(window: tuple[Features, Features, Features, Features], level: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What a decoder reads of one level: anchors, the other frames of the pair, outer neighbours, contexts."""
+    before, left, right, after = window
+    return (
+        torch.cat([left.match[level], right.match[level]]),
+        torch.cat([right.match[level], left.match[level]]),
+        torch.cat([before.match[level], after.match[level]]),
+        torch.cat([left.context[level], right.context[level]]),
+    )
 
 
 def enlarged(level: Level) -> Level:
