@@ -14,6 +14,7 @@ from svmv_cli.media.frame import PixelFormat
 from svmv_cli.media.info import ColorInfo
 from svmv_cli.media.opening import reason
 from svmv_cli.media.pictures import nearest_format, working_format
+from svmv_cli.media.repeatable import repeatable_options
 from svmv_cli.media.tags import siting_options
 
 Device = Literal["auto", "cpu", "nvenc"]
@@ -251,7 +252,8 @@ def add_video(
     # SVT-AV1 writes a page to stderr on opening and listens to nothing but this variable.
     os.environ.setdefault("SVT_LOG", "1")
     siting = siting_options(picture.color.chroma_location)
-    stream = out.add_stream(encoder, rate=picture.rate, options=dict((*siting, *options)))
+    every = joined_options(siting, options, repeatable_options(encoder))
+    stream = out.add_stream(encoder, rate=picture.rate, options=dict(every))
     if not isinstance(stream, av.VideoStream):
         raise ValueError(f"not a video encoder: {encoder!r}")
     stream.codec_context.time_base = picture.time_base

@@ -39,11 +39,12 @@ def wait_for_marks(process: subprocess.Popen[str], work: Path, count: int) -> No
         time.sleep(0.005)
 
 
-def test_killed_at_random_moments_it_ends_the_same(film: Path, svmv: Callable[..., Result]) -> None:
+@pytest.mark.parametrize("kind", ["mp4", "mkv"])
+def test_killed_at_random_moments_it_ends_the_same(kind: str, film: Path, svmv: Callable[..., Result]) -> None:
     chance = random.Random(4)
-    unbroken, output = film.with_name("unbroken.mp4"), film.with_name("out.mp4")
+    unbroken, output = film.with_name(f"unbroken.{kind}"), film.with_name(f"out.{kind}")
     expected = json.loads(svmv(*command(film, unbroken)).stdout)
-    work = film.with_name(".out.mp4.svmv-work")
+    work = film.with_name(f".out.{kind}.svmv-work")
     known: dict[str, tuple[int, bytes]] = {}
     kills = 0
     while len(known) < SEGMENTS and not output.exists():
@@ -65,7 +66,7 @@ def test_killed_at_random_moments_it_ends_the_same(film: Path, svmv: Callable[..
     assert report["segments_resumed"] == len(known)
     for name in ("frames_in", "frames_out", "frames_made", "frames_held", "cuts", "damaged", "segments", "status"):
         assert report[name] == expected[name]
-    assert sorted(path.name for path in film.parent.iterdir()) == ["in.mp4", "out.mp4", "unbroken.mp4"]
+    assert sorted(path.name for path in film.parent.iterdir()) == ["in.mp4", output.name, unbroken.name]
 
 
 def test_a_signal_keeps_what_is_finished_and_says_so(film: Path, svmv: Callable[..., Result]) -> None:
