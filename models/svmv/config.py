@@ -16,7 +16,7 @@ class SVMVConfig:
     hidden_channels: int = 64  # decoder state, carried from level to level
     head_channels: int = 32  # ensemble head width at 1/2
     radius: int = 3  # correlation window, px at each level
-    refinements: int = 0  # further passes of the decoder at the finest level; no weights of their own
+    refinements: int = 0  # further passes at the finest level, by a decoder of their own
     max_levels: int = 6  # 1/4, 1/8 … 1/128: ±3·128 px of search; small pictures use fewer
 
     def levels(self, height: int, width: int) -> int:

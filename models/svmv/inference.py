@@ -47,7 +47,7 @@ class Network(Protocol):
         """Features at so many levels of frames that need no padding."""
 
     def decode_coarse(self, window: Window) -> Level:
-        """The pyramid without the ensemble: motion at the finest level of what was encoded."""
+        """Motion at the finest level of a window of which only the coarse levels were encoded."""
 
     def decode_finest(self, window: Window, above: Level, *, size: tuple[int, int], spacing: Tensor) -> Motion:
         """Motion of a window encoded at one level, from the level above it."""
@@ -75,8 +75,8 @@ class PlainNetwork:
 
     def decode_coarse(self, window: Window) -> Level:
         """See `Network`."""
-        levels: list[Level] = self._network.volume(window, refinements=0)
-        return levels[-1]
+        volume: MotionVolume = self._network.volume
+        return volume.coarser(window, down_to=0)[-1]
 
     def decode_finest(self, window: Window, above: Level, *, size: tuple[int, int], spacing: Tensor) -> Motion:
         """See `Network`."""
@@ -124,7 +124,7 @@ class CpuNetwork:
     @torch.inference_mode()
     def decode_coarse(self, window: Window) -> Level:
         """See `Network`."""
-        return self._volume(window, 0)[-1]
+        return self._volume.coarser(window, down_to=0)[-1]
 
     @torch.inference_mode()
     def decode_finest(self, window: Window, above: Level, *, size: tuple[int, int], spacing: Tensor) -> Motion:
@@ -184,10 +184,15 @@ class _Volume:
 
     def __call__(self, window: Window, refinements: int) -> list[Level]:
         """Levels, coarsest first, the finest once more for each refinement."""
-        levels: list[Level] = []
-        for level in reversed(range(1, len(window[0].match))):
-            levels.append(self._coarse(window, level, levels[-1] if levels else None))
+        levels = self.coarser(window, down_to=1)
         return levels + self.finest(window, levels[-1] if levels else None, refinements)
+
+    def coarser(self, window: Window, *, down_to: int) -> list[Level]:
+        """The levels above the finest one, coarsest first, down to one of the window's own levels."""
+        levels: list[Level] = []
+        for level in reversed(range(down_to, len(window[0].match))):
+            levels.append(self._coarse(window, level, levels[-1] if levels else None))
+        return levels
 
     def finest(self, window: Window, above: Level | None, refinements: int) -> list[Level]:
         """The passes at the finest level."""

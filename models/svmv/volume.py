@@ -97,11 +97,16 @@ class MotionVolume(nn.Module):
             refinements: further passes at the finest level; the configuration's when None. The list then ends with
                 one entry per pass.
         """
+        levels = self.coarser(window, down_to=1)
+        return levels + self.finest(window, enlarged(levels[-1]) if levels else self._blank(window), refinements)
+
+    def coarser(self, window: tuple[Features, Features, Features, Features], *, down_to: int) -> list[Level]:
+        """The levels above the finest one, coarsest first, down to one of the window's own levels."""
         levels: list[Level] = []
-        for level in reversed(range(1, len(window[0].match))):
+        for level in reversed(range(down_to, len(window[0].match))):
             guess = enlarged(levels[-1]) if levels else self._blank(window)
             levels.append(self.coarse(guess, *matched(window, level)))
-        return levels + self.finest(window, enlarged(levels[-1]) if levels else self._blank(window), refinements)
+        return levels
 
     def finest(
         self,

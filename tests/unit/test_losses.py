@@ -135,7 +135,7 @@ def hard_cases() -> Sample:
 def test_gradients_are_finite() -> None:
     torch.manual_seed(0)
     network, sample = SVMV(SMALL), hard_cases()
-    motion = network.analyze(sample.window, sample.spacing)
+    motion = network.analyze(sample.window, sample.spacing, refinements=1)
     made = network.synthesize(motion, sample.t[:, None])[:, 0]
     truth = Truth(torch.zeros(10, 2, 64, 64), torch.zeros(10, 2, 64, 64))
     sv, tv = variance_aware(motion, sample, 0.25)
