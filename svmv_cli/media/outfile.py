@@ -50,7 +50,7 @@ class OutFile:
         if "movflags" in options and has_free_keys(key for key, _ in info.tags):
             options["movflags"] += "+use_metadata_tags"
         if target.container in {"matroska", "webm"}:
-            options["fflags"] = "+bitexact"  # else tracks and the segment get random numbers: no two runs would be alike
+            options["fflags"] = "+bitexact"  # else tracks and the segment get random numbers: no two runs alike
         self._source = info.path
         self._out = av.open(part, "w", format=target.container, container_options=options)
         try:
