@@ -5,9 +5,10 @@ twin to them. Between the convolutions nothing is copied, concatenated or turned
 gap is one compiled pass that writes what the next convolution reads.
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,7 +17,7 @@ from svmv import features_numba, motion_numba, volume_numba
 from svmv.config import SVMVConfig
 from svmv.features import Features
 from svmv.model import SVMV, Window
-from svmv.motion import Motion
+from svmv.motion import Motion, moving
 from svmv.packed import PackedConv, convolution, weights
 from svmv.synthesis import synthesize
 from svmv.synthesis_numba import Array, PackedMotion
@@ -55,13 +56,13 @@ class Network(Protocol):
 
 def ready(network: SVMV, device: torch.device, dtype: torch.dtype) -> Network:
     """The fastest form of a network for a device and the arithmetic of its convolutions; for inference only."""
-    if device.type == "cpu" and dtype is torch.float32:
-        return CpuNetwork(network)
+    if device.type == "cpu":
+        return CpuNetwork(network, dtype)
     return PlainNetwork(network.to(device, memory_format=torch.channels_last).eval())  # type: ignore[call-overload]
 
 
 class PlainNetwork:
-    """`SVMV` as it is, for all devices and precisions that have no twin of their own."""
+    """`SVMV` as it is, for all devices that have no twin of their own."""
 
     def __init__(self, network: SVMV) -> None:
         self._network = network
@@ -87,13 +88,14 @@ class PlainNetwork:
 
 
 class CpuNetwork:
-    """`SVMV` on the CPU in float32: the same results, to rounding, and no gradients."""
+    """`SVMV` on the CPU: the same results, to rounding, and no gradients."""
 
-    def __init__(self, network: SVMV) -> None:
+    def __init__(self, network: SVMV, arithmetic: torch.dtype = torch.float32) -> None:
+        """`arithmetic`: float32 or bfloat16, of the convolutions; motion, matching and pictures are always float32."""
         self.config = network.config
-        self._encoder = _Encoder(network)
-        self._volume = _Volume(network)
-        self._ensemble = _Ensemble(network)
+        self._encoder = _Encoder(network, arithmetic)
+        self._volume = _Volume(network, arithmetic)
+        self._ensemble = _Ensemble(network, arithmetic)
 
     @torch.inference_mode()
     def encode(self, frames: Tensor) -> Features:
@@ -136,16 +138,16 @@ class CpuNetwork:
 class _Encoder:
     """`features.Encoder`. Its last convolution has no activation, so the two 1×1 ones behind it are part of it."""
 
-    def __init__(self, network: SVMV) -> None:
+    def __init__(self, network: SVMV, arithmetic: torch.dtype) -> None:
         encoder = network.encoder
         *inner, last = encoder.trunk
-        self._stem = [PackedConv.of(block, slope=_SLOPE) for block in encoder.stem]
-        self._trunk = [PackedConv.of(block, slope=_SLOPE) for block in inner]
-        self._detail = PackedConv.of(encoder.detail)
+        self._stem = [PackedConv.of(block, arithmetic, slope=_SLOPE) for block in encoder.stem]
+        self._trunk = [PackedConv.of(block, arithmetic, slope=_SLOPE) for block in inner]
+        self._detail = PackedConv.of(encoder.detail, arithmetic)
         weight, bias = weights(convolution(last))
         outer, more = (torch.cat(both) for both in zip(weights(encoder.match), weights(encoder.context), strict=True))
         outer = outer.flatten(1)
-        self._both = PackedConv(torch.einsum("om,mikl->oikl", outer, weight), more + outer @ bias)
+        self._both = PackedConv(torch.einsum("om,mikl->oikl", outer, weight), more + outer @ bias, arithmetic)
         self._matched, self._told = encoder.match.out_channels, encoder.context.out_channels
 
     def __call__(self, frames: Tensor, levels: int) -> Features:
@@ -166,9 +168,10 @@ class _Encoder:
             for conv in self._trunk:
                 stem = conv(stem)
             found = _array(self._both(stem))
-            a, b = _empty(*found.shape[:3], self._matched), _empty(*found.shape[:3], self._told)
+            a = _empty(B, found.shape[1], self._matched, found.shape[2])
+            b = np.empty((*found.shape[:3], self._told), found.dtype)
             features_numba.split(found, a, b)
-            match.append(_tensor(a))
+            match.append(torch.from_numpy(a).permute(0, 2, 1, 3))
             context.append(_tensor(b))
             level_input = half if level == 0 else _halved(level_input)
         assert detail is not None, "levels ≥ 1"
@@ -178,9 +181,10 @@ class _Encoder:
 class _Volume:
     """`volume.MotionVolume`."""
 
-    def __init__(self, network: SVMV) -> None:
+    def __init__(self, network: SVMV, arithmetic: torch.dtype) -> None:
         volume = network.volume
-        self._coarse, self._fine, self._refining = map(_Decoder, (volume.coarse, volume.fine, volume.refining))
+        decoders = volume.coarse, volume.fine, volume.refining
+        self._coarse, self._fine, self._refining = (_Decoder(decoder, arithmetic) for decoder in decoders)
 
     def __call__(self, window: Window, refinements: int) -> list[Level]:
         """Levels, coarsest first, the finest once more for each refinement."""
@@ -205,26 +209,31 @@ class _Volume:
 class _Decoder:
     """`volume.Decoder`."""
 
-    def __init__(self, decoder: Decoder) -> None:
+    def __init__(self, decoder: Decoder, arithmetic: torch.dtype) -> None:
+        self._numbers = _numbers(arithmetic)
         self._radius = decoder.radius
         self._sharpness = np.float32(decoder.peak.log_sharpness.exp().item())
-        self._squeeze = PackedConv.of(decoder.squeeze, slope=_SLOPE)
-        self._squeezed = convolution(decoder.squeeze).out_channels
-        self._body = [PackedConv.of(block, slope=_SLOPE) for block in decoder.body]
-        self._head = PackedConv.of(decoder.head)
+        # `match` leaves one channel without meaning after each row of its window.
+        weight, bias = weights(convolution(decoder.squeeze))
+        side = 2 * decoder.radius + 1
+        weight = F.pad(weight.view(-1, 2 * side, side), (0, 1)).flatten(1)[..., None, None]
+        self._squeeze = PackedConv(weight, bias, arithmetic, slope=_SLOPE)
+        self._squeezed, self._costs = weight.shape[:2]
+        self._body = [PackedConv.of(block, arithmetic, slope=_SLOPE) for block in decoder.body]
+        self._head = PackedConv.of(decoder.head, arithmetic)
         self._state = decoder.head.in_channels
 
     def __call__(self, window: Window, level: int, above: Level | None) -> Level:
         """One level, from the one above it or from an earlier pass at the same one."""
-        before, left, right, after = (_array(frame.match[level]) for frame in window)
-        B, h, w, _ = left.shape
+        before, left, right, after = (_rows(frame.match[level]) for frame in window)
+        B, h, _, w = left.shape
         flow, peaks = _empty(2 * B, h, w, 4), _empty(2 * B, h, w, 4)
-        cost = _empty(2 * B, h, w, 2 * (2 * self._radius + 1) ** 2)
+        cost = np.empty((2 * B, h, w, self._costs), self._numbers)
         coarse = np.zeros((2 * B, 1, 1, 4), np.float32) if above is None else _flow(above)
         volume_numba.match(left, right, before, after, coarse, self._radius, self._sharpness, flow, cost, peaks)
         context = [_array(frame.context[level]) for frame in window[1:3]]
-        hidden = np.zeros((2 * B, 1, 1, self._state), np.float32) if above is None else _array(above.hidden)
-        joined = _empty(2 * B, h, w, self._squeezed + context[0].shape[3] + 8 + self._state)
+        hidden = np.zeros((2 * B, 1, 1, self._state), self._numbers) if above is None else _array(above.hidden)
+        joined = np.empty((2 * B, h, w, self._squeezed + context[0].shape[3] + 8 + self._state), self._numbers)
         volume_numba.gather(*context, flow, peaks, hidden, self._radius, self._squeezed, joined)
         state = _tensor(joined)
         state[:, : self._squeezed] = self._squeeze(_tensor(cost))
@@ -238,21 +247,24 @@ class _Decoder:
 class _Ensemble:
     """`motion.Ensemble`."""
 
-    def __init__(self, network: SVMV) -> None:
+    def __init__(self, network: SVMV, arithmetic: torch.dtype) -> None:
+        self._numbers = _numbers(arithmetic)
         ensemble = network.ensemble
         self._members = ensemble.members
         self._doubt = np.float32(ensemble.doubt.item())
         # The shuffle reads channel 4·c + place for channel c of each of four pixels; ordered by place, runs stay whole.
         weight, bias = weights(convolution(ensemble.lift))
         order = torch.arange(len(bias)).view(-1, 4).T.flatten()
-        self._lift = PackedConv(weight[order], bias[order], slope=_SLOPE)
+        self._lift = PackedConv(weight[order], bias[order], arithmetic, slope=_SLOPE)
         first, second = ensemble.body
         weight, bias = weights(convolution(first))
-        self._read = weight.shape[1]
-        self._width = -(-self._read // 8) * 8  # whole vectors: 47 channels take oneDNN longer than 48
-        weight = F.pad(weight, (0, 0, 0, 0, 0, self._width - self._read))
-        self._body = [PackedConv(weight, bias, slope=_SLOPE), PackedConv.of(second, slope=_SLOPE)]
-        self._head = PackedConv.of(ensemble.head)
+        self._width = -(-weight.shape[1] // 8) * 8  # whole vectors: 47 channels take oneDNN longer than 48
+        weight = F.pad(weight, (0, 0, 0, 0, 0, self._width - weight.shape[1]))
+        self._layers = [
+            PackedConv(weight, bias, arithmetic, slope=_SLOPE),
+            PackedConv.of(second, arithmetic, slope=_SLOPE),
+            PackedConv.of(ensemble.head, arithmetic),
+        ]
 
     def __call__(
         self, left: Features, right: Features, levels: list[Level], *, size: tuple[int, int], spacing: Tensor
@@ -260,15 +272,16 @@ class _Ensemble:
         lifted = _array(self._lift(levels[-1].hidden))
         details = _array(left.detail), _array(right.detail)
         B, h, w, _ = details[0].shape
-        joined = _empty(2 * B, h, w, self._width)
+        joined, known = np.empty((2 * B, h, w, self._width), self._numbers), _empty(2 * B, h, w, 7)
         halves = _array(left.half), _array(right.half)
-        motion_numba.compare(lifted, *details, *halves, _flow(levels[-1]), joined)
+        motion_numba.compare(lifted, *details, *halves, _flow(levels[-1]), joined, known)
         out = _tensor(joined)
-        for conv in (*self._body, self._head):
+        for conv in self._layers:
             out = conv(out)
         members = _empty(2 * B, 6 * self._members + 1, h, w)
         rate = (1 / spacing.T.flatten()).float().numpy()
-        motion_numba.unfold(_array(out), joined, self._read - 7, rate, self._doubt, members)
+        moves = _array(moving(left.half, right.half))
+        motion_numba.unfold(_array(out), known, moves, rate, self._doubt, members)
         packed = torch.from_numpy(members)
         each = packed[:, :-1].view(2 * B, self._members, 6, h, w)
         return PackedMotion(
@@ -288,10 +301,25 @@ def _empty(*shape: int) -> Array:
     return np.empty(shape, np.float32)
 
 
-def _array(x: Tensor) -> Array:
+def _numbers(arithmetic: torch.dtype) -> type[np.float32] | type[np.uint16]:
+    """What arrays of such numbers are made of; see `bfloat16_numba`."""
+    return np.uint16 if arithmetic is torch.bfloat16 else np.float32
+
+
+def _array(x: Tensor) -> npt.NDArray[Any]:
     """(B, C, H, W) → the same numbers as (B, H, W, C); no copy if they lie so already."""
-    array: Array = x.permute(0, 2, 3, 1).contiguous().numpy()
+    last = x.permute(0, 2, 3, 1).contiguous()
+    if x.dtype is torch.bfloat16:
+        bits: npt.NDArray[np.uint16] = last.view(torch.int16).numpy().view(np.uint16)
+        return bits
+    array: Array = last.numpy()
     return array
+
+
+def _rows(x: Tensor) -> Array:
+    """(B, C, H, W) → the same numbers as (B, H, C, W); no copy if they lie so already."""
+    rows: Array = x.permute(0, 2, 1, 3).contiguous().numpy()
+    return rows
 
 
 def _flow(level: Level) -> Array:
@@ -299,8 +327,10 @@ def _flow(level: Level) -> Array:
     return _array(torch.cat([level.near, level.far], dim=1))
 
 
-def _tensor(x: Array) -> Tensor:
+def _tensor(x: npt.NDArray[Any]) -> Tensor:
     """(B, H, W, C) → the same numbers as a channels-last (B, C, H, W)."""
+    if x.dtype == np.uint16:
+        return torch.from_numpy(x.view(np.int16)).view(torch.bfloat16).permute(0, 3, 1, 2)
     return torch.from_numpy(x).permute(0, 3, 1, 2)
 
 

@@ -6,6 +6,7 @@ Everything is anchor-local: seen from I₁ time runs backwards, so one formula s
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from svmv.config import SVMVConfig
@@ -13,6 +14,7 @@ from svmv.features import Features, conv
 from svmv.volume import Level, double
 from svmv.warp import warp
 
+_SAME = 0.5 / 255  # of a colour: what rounding to eight bits hides
 _LOGIT_RANGE = 7.0  # weights between e^-7 and e^7: float32 sums stay exact enough, no member can switch others off
 
 
@@ -88,16 +90,26 @@ class Ensemble(nn.Module):
         shared = near + out[:, 6 * M + 1 : 6 * M + 3]
         curve = gate * acceleration(near, far, spacing.T.flatten())
         mistake = error.abs().mean(dim=1, keepdim=True)
+        moves = moving(left.half, right.half).repeat(2, 1, 1, 1)[:, None]
         return Motion(
             pictures=torch.cat([left.picture, right.picture]),
-            velocity=2 * (shared[:, None] + member[:, :, 0:2]),  # px at 1/2 → px
-            acceleration=2 * (curve[:, None] + member[:, :, 2:4]),
+            velocity=2 * (shared[:, None] + member[:, :, 0:2]) * moves,  # px at 1/2 → px
+            acceleration=2 * (curve[:, None] + member[:, :, 2:4]) * moves,
             logit=member[:, :, 4] - self.doubt * mistake,
             slope=member[:, :, 5],
             sharpness=2 * torch.sigmoid(out[:, 6 * M + 3 :]),
             levels=levels,
             size=size,
         )
+
+
+def moving(left: Tensor, right: Tensor) -> Tensor:
+    """0 where two pictures, (B, 3, h, w), are the same on 5 × 5 pixels, else 1; (B, 1, h, w).
+
+    There any motion is a guess, and a fraction of a pixel would soften captions and logos in the new pictures only.
+    """
+    change = (left - right).abs().amax(dim=1, keepdim=True)
+    return (F.max_pool2d(change, 5, stride=1, padding=2) > _SAME).float()
 
 
 def acceleration(near: Tensor, far: Tensor, spacing: Tensor) -> Tensor:

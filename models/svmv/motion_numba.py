@@ -1,20 +1,22 @@
 """The CPU's passes of the ensemble head, each one over memory: compare, unfold. No gradients.
 
-Arrays are channels-last unless said otherwise, float32, contiguous; N is twice the number B of windows, as in
-`volume_numba`. The definitions are in `motion.py`.
+Arrays are channels-last unless said otherwise, contiguous, float32; what convolutions read or write is float32 or
+bfloat16, as `bfloat16_numba` has it. N is twice the number B of windows, as in `volume_numba`. The definitions are in
+`motion.py`.
 """
 
 import numpy as np
 from numba import prange
 
+from svmv.bfloat16_numba import stored, value
 from svmv.jit import inlined, kernel
 from svmv.volume_numba import doubled, sigmoid
 
-_ONE, _TWO, _FOUR, _16TH, _16 = (np.float32(k) for k in (1, 2, 4, 1 / 16, 16))
+_ONE, _TWO, _THREE, _FOUR, _16TH = (np.float32(k) for k in (1, 2, 3, 4, 1 / 16))
 
 
 @kernel
-def compare(lifted, left, right, left_half, right_half, coarse, joined):  # type: ignore[no-untyped-def]
+def compare(lifted, left, right, left_half, right_half, coarse, joined, known):  # type: ignore[no-untyped-def]
     """What the ensemble head reads at 1/2: state, details, details where the motion leads, what differs there, motion.
 
     Args:
@@ -25,6 +27,7 @@ def compare(lifted, left, right, left_half, right_half, coarse, joined):  # type
         right_half: I₁ at 1/2.
         coarse: (N, h/2, w/2, 4), motion at 1/4, near then far, px there.
         joined: (N, h, w, ≥ K + 2·D + 7), out; channels beyond that are zero.
+        known: (N, h, w, 7), out: the difference, the motion in px at 1/2; exact where `joined` is not.
     """
     B, H, W, D = left.shape
     K = lifted.shape[3] // 4
@@ -36,14 +39,14 @@ def compare(lifted, left, right, left_half, right_half, coarse, joined):  # type
         own_half = left_half[b, y] if n < B else right_half[b, y]
         other = right[b] if n < B else left[b]
         other_half = right_half[b] if n < B else left_half[b]
-        out, state = joined[n, y], lifted[n, y // 2]
+        out, state, exact = joined[n, y], lifted[n, y // 2], known[n, y]
         up, low, down = doubled(y, H // 2)
         upper, lower = coarse[n, up], coarse[n, low]
         flow = np.empty(4, np.float32)
         for x in range(W):
             place = K * (2 * (y % 2) + x % 2)
             for c in range(K):
-                out[x, c] = state[x // 2, place + c]
+                out[x, c] = stored(value(state[x // 2, place + c]), out)
             first, second, along = doubled(x, W // 2)
             for k in range(4):
                 top = upper[first, k] * (_ONE - along) + upper[second, k] * along
@@ -53,15 +56,18 @@ def compare(lifted, left, right, left_half, right_half, coarse, joined):  # type
             y0, y1, fy = _border(np.float32(y) + flow[1], H)
             wa, wb, wc, wd = (_ONE - fy) * (_ONE - fx), (_ONE - fy) * fx, fy * (_ONE - fx), fy * fx
             for c in range(D):
-                seen = other[y0, x0, c] * wa + other[y0, x1, c] * wb + other[y1, x0, c] * wc + other[y1, x1, c] * wd
-                out[x, K + c] = own[x, c]
-                out[x, K + D + c] = seen
+                seen = value(other[y0, x0, c]) * wa + value(other[y0, x1, c]) * wb
+                seen += value(other[y1, x0, c]) * wc + value(other[y1, x1, c]) * wd
+                out[x, K + c] = stored(value(own[x, c]), out)
+                out[x, K + D + c] = stored(seen, out)
             for c in range(3):
                 seen = other_half[y0, x0, c] * wa + other_half[y0, x1, c] * wb
                 seen += other_half[y1, x0, c] * wc + other_half[y1, x1, c] * wd
-                out[x, K + 2 * D + c] = (own_half[x, c] - seen) * _FOUR
+                exact[x, c] = own_half[x, c] - seen
+                out[x, K + 2 * D + c] = stored(exact[x, c] * _FOUR, out)
             for k in range(4):
-                out[x, K + 2 * D + 3 + k] = flow[k] * _16TH
+                exact[x, 3 + k] = flow[k]
+                out[x, K + 2 * D + 3 + k] = stored(flow[k] * _16TH, out)
             for c in range(K + 2 * D + 7, width):
                 out[x, c] = 0
 
@@ -76,36 +82,42 @@ def _border(position, size):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def unfold(head, joined, start, rate, doubt, members):  # type: ignore[no-untyped-def]
+def unfold(head, known, moves, rate, doubt, members):  # type: ignore[no-untyped-def]
     """The head's output → what `Motion` holds.
 
     Args:
         head: (N, h, w, 6·M + 4).
-        joined: as `compare` gave it: from `start` on the difference times 4 (3 channels), motion/16 (4).
-        start: a channel.
+        known: (N, h, w, 7), as `compare` gave it.
+        moves: (B, h, w, 1), as `motion.moving` gives it.
         rate: (N,), r = 1/τ of `motion.acceleration`.
         doubt: log weight lost per unit of photometric error.
         members: (N, 6·M + 1, h, w), planar, out; per member velocity, acceleration, logit, slope; then sharpness.
     """
-    N, H, W, _ = head.shape
+    N, H, W, K = head.shape
     M = (members.shape[1] - 1) // 6
     for row in prange(N * H):
         n, y = row // H, row % H
         r = rate[n]
         share = r / (_ONE + r)
-        out, read = head[n, y], joined[n, y]
+        out, read, moved = head[n, y], known[n, y], moves[n % len(moves), y]
+        # Turned round first: every plane's row is then written in one run.
+        said, base = np.empty((K, W), np.float32), np.empty((5, W), np.float32)
         for x in range(W):
-            error = abs(read[x, start]) + abs(read[x, start + 1]) + abs(read[x, start + 2])
-            mistake = error / np.float32(12)
-            gate = sigmoid(out[x, 6 * M] - _ONE)
+            for k in range(K):
+                said[k, x] = value(out[x, k])
+        for x in range(W):
+            base[4, x] = doubt * (abs(read[x, 0]) + abs(read[x, 1]) + abs(read[x, 2])) / _THREE
+            gate = share * sigmoid(said[6 * M, x] - _ONE)
             for axis in range(2):
-                near, far = read[x, start + 3 + axis] * _16, read[x, start + 5 + axis] * _16
-                shared = near + out[x, 6 * M + 1 + axis]
-                curve = gate * share * (near + r * far)
-                for m in range(M):
-                    members[n, 6 * m + axis, y, x] = _TWO * (shared + out[x, 6 * m + axis])
-                    members[n, 6 * m + 2 + axis, y, x] = _TWO * (curve + out[x, 6 * m + 2 + axis])
-            for m in range(M):
-                members[n, 6 * m + 4, y, x] = out[x, 6 * m + 4] - doubt * mistake
-                members[n, 6 * m + 5, y, x] = out[x, 6 * m + 5]
-            members[n, 6 * M, y, x] = _TWO * sigmoid(out[x, 6 * M + 3])
+                near, far = read[x, 3 + axis], read[x, 5 + axis]
+                base[axis, x] = near + said[6 * M + 1 + axis, x]
+                base[2 + axis, x] = gate * (near + r * far)
+        for m in range(M):
+            for k in range(4):
+                for x in range(W):
+                    members[n, 6 * m + k, y, x] = _TWO * (base[k, x] + said[6 * m + k, x]) * moved[x, 0]
+            for x in range(W):
+                members[n, 6 * m + 4, y, x] = said[6 * m + 4, x] - base[4, x]
+                members[n, 6 * m + 5, y, x] = said[6 * m + 5, x]
+        for x in range(W):
+            members[n, 6 * M, y, x] = _TWO * sigmoid(said[6 * M + 3, x])

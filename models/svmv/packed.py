@@ -8,34 +8,39 @@ from torch import Tensor, nn
 
 
 class PackedConv:
-    """`nn.Conv2d`, optionally followed by LeakyReLU, for inference on channels-last float32 tensors.
+    """`nn.Conv2d`, optionally followed by LeakyReLU, for inference on channels-last tensors.
 
     oneDNN reads weights in blocks. `nn.Conv2d` puts them into blocks at every call and runs the activation as a pass
     of its own; here both happen inside the convolution. Without oneDNN (other processors) plain torch does the same.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor, *, stride: int = 1, slope: float | None = None) -> None:
+    def __init__(
+        self, weight: Tensor, bias: Tensor, arithmetic: torch.dtype, *, stride: int = 1, slope: float | None = None
+    ) -> None:
         """Pack.
 
         Args:
             weight: (outputs, inputs, k, k), k odd; the padding is (k−1)/2.
             bias: (outputs,).
+            arithmetic: float32 or bfloat16, of what it reads and writes; sums are float32.
             stride: px.
             slope: of the LeakyReLU behind it; None for none.
         """
-        self._plain = weight.detach().float().contiguous(memory_format=torch.channels_last)
-        self._bias = bias.detach().float().contiguous()
+        self._arithmetic = arithmetic
+        self._plain = weight.detach().to(arithmetic).contiguous(memory_format=torch.channels_last)
+        self._bias = bias.detach().to(arithmetic).contiguous()
         self._stride, self._padding, self._slope = stride, weight.shape[2] // 2, slope
         self._packed = _packed(self._plain, stride=stride, padding=self._padding)
 
     @classmethod
-    def of(cls, block: nn.Module, *, slope: float | None = None) -> "PackedConv":
+    def of(cls, block: nn.Module, arithmetic: torch.dtype, *, slope: float | None = None) -> "PackedConv":
         """Pack a convolution that pads by (k−1)/2, or the first part of a sequence that is one."""
         conv = convolution(block)
-        return cls(*weights(conv), stride=conv.stride[0], slope=slope)
+        return cls(*weights(conv), arithmetic, stride=conv.stride[0], slope=slope)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W), channels last → (B, outputs, H/stride, W/stride), channels last."""
+        """(B, inputs, H, W), channels last → (B, outputs, H/stride, W/stride), channels last, in its arithmetic."""
+        x = x.to(self._arithmetic)
         stride, padding = [self._stride] * 2, [self._padding] * 2
         if self._packed is not None:
             name, scalars = ("none", []) if self._slope is None else ("leaky_relu", [self._slope])

@@ -1,18 +1,22 @@
 """The CPU's passes of the pyramidal decoder, each one over memory: match, gather, update. No gradients.
 
-Arrays are channels-last, (N, h, w, C) float32, contiguous; N is twice the number B of windows: anchor I₀ of every
+Arrays are channels-last, (N, h, w, C), contiguous, float32; what convolutions read or write is float32 or bfloat16, as
+`bfloat16_numba` has it. N is twice the number B of windows: anchor I₀ of every
 window first, then anchor I₁, as in `volume.Level`. The definitions are in `volume.py`.
 """
 
 import numpy as np
 from numba import prange
 
+from svmv.bfloat16_numba import stored, value
 from svmv.correlation_numba import _corner
 from svmv.jit import inlined, kernel, part
+from svmv.square_numba import square_products
 
 _QUARTER, _ONE, _TWO, _EIGHTH = np.float32(0.25), np.float32(1), np.float32(2), np.float32(1 / 8)
 _64TH, _HALF, _6TH, _24TH, _120TH = (np.float32(1 / k) for k in (64, 2, 6, 24, 120))
 _LEAST = np.float32(-24)  # e^-24 adds nothing to a sum that holds e^0
+_NEVER = np.float32(-1e30)
 
 
 @inlined
@@ -58,7 +62,7 @@ def match(left, right, before, after, above, radius, sharpness, flow, cost, peak
     """Correlation along the motion of the level above, and where in its window each pixel matches best.
 
     Args:
-        left: (B, h, w, C), features of I₀.
+        left: (B, h, C, w), features of I₀, a row of each channel after the other: neighbours are read at once.
         right: of I₁.
         before: of I₋₁.
         after: of I₂.
@@ -67,13 +71,15 @@ def match(left, right, before, after, above, radius, sharpness, flow, cost, peak
         radius: r, px.
         sharpness: of the softmax.
         flow: (N, h, w, 4), out: `above`, brought to this level, px.
-        cost: (N, h, w, 2·(2r+1)²), out: correlation along near, then along far.
+        cost: (N, h, w, 2·(2r+1)·(2r+2)), out: correlation along near, then along far; the last of each 2r+2 means
+            nothing and is finite, so that all are computed in runs of whole vectors.
         peaks: (N, h, w, 4), out: means of the displacement under the softmax, px.
     """
-    B, H, W = left.shape[:3]
+    B, H, C, W = left.shape
     side = 2 * radius + 2
-    window = (side - 1) * (side - 1)
+    window = (side - 1) * side
     longer = _ONE if above.shape[1] == H else _TWO
+    nothing = np.zeros((C, W), np.float32)
     for row in prange(2 * B * H):
         n, y = row // H, row % H
         b = n % B
@@ -81,7 +87,13 @@ def match(left, right, before, after, above, radius, sharpness, flow, cost, peak
         near = right[b] if n < B else left[b]
         outer = before[b] if n < B else after[b]
         line, motion, peak = cost[n, y], flow[n, y], peaks[n, y]
-        dots, between = np.empty((side, side), np.float32), np.empty((side, side), np.float32)
+        mine = np.empty(C, np.float32)
+        dots, between = np.zeros(side * side + 1, np.float32), np.empty(side * side, np.float32)
+        found, shares = np.empty(window, np.float32), np.empty(window, np.float32)
+        columns, rows, unseen = np.empty(window, np.float32), np.empty(window, np.float32), np.empty(window, np.float32)
+        for k in range(window):
+            columns[k], rows[k] = np.float32(k % side - radius), np.float32(k // side - radius)
+            unseen[k] = _NEVER if k % side == side - 1 else np.float32(0)
         upper, lower, down = source(y, H, above.shape[1])
         for x in range(W):
             first, second, along = source(x, W, above.shape[2])
@@ -89,45 +101,47 @@ def match(left, right, before, after, above, radius, sharpness, flow, cost, peak
                 top = above[n, upper, first, k] * (_ONE - along) + above[n, upper, second, k] * along
                 bottom = above[n, lower, first, k] * (_ONE - along) + above[n, lower, second, k] * along
                 motion[x, k] = longer * (top * (_ONE - down) + bottom * down)
+        scale = np.float32(1.0 / C)
         for x in range(W):
+            for c in range(C):
+                mine[c] = own[c, x] * scale
             for far in range(2):
                 x0, fx = _corner(np.float32(x) + motion[x, 2 * far], W, side)
                 y0, fy = _corner(np.float32(y) + motion[x, 2 * far + 1], H, side)
-                _products(own, outer if far else near, x, x0 - radius, y0 - radius, dots)
-                for i in range(side):
-                    for j in range(side - 1):
-                        between[i, j] = dots[i, j] + (dots[i, j + 1] - dots[i, j]) * fx
-                best = np.float32(-1e30)
-                for i in range(side - 1):
-                    for j in range(side - 1):
-                        value = between[i, j] + (between[i + 1, j] - between[i, j]) * fy
-                        line[x, far * window + i * (side - 1) + j] = value
-                        best = max(best, value)
+                _products(mine, outer if far else near, nothing, x0 - radius, y0 - radius, side, dots)
+                for k in range(side * side):
+                    between[k] = dots[k] + (dots[k + 1] - dots[k]) * fx
+                best = _NEVER
+                for k in range(window):
+                    value = between[k] + (between[k + side] - between[k]) * fy
+                    found[k] = value
+                    best = max(best, value + unseen[k])
+                for k in range(window):
+                    line[x, far * window + k] = stored(found[k], line)
                 total, across, along = np.float32(0), np.float32(0), np.float32(0)
-                for i in range(side - 1):
-                    shares = np.float32(0)
-                    for j in range(side - 1):
-                        value = line[x, far * window + i * (side - 1) + j]
-                        share = exponential(max((value - best) * sharpness, _LEAST))
-                        shares += share
-                        across += share * np.float32(j - radius)
-                    total += shares
-                    along += shares * np.float32(i - radius)
+                for k in range(window):
+                    shares[k] = exponential(max((found[k] + unseen[k] - best) * sharpness, _LEAST))
+                for k in range(window):
+                    total += shares[k]
+                    across += shares[k] * columns[k]
+                    along += shares[k] * rows[k]
                 peak[x, 2 * far], peak[x, 2 * far + 1] = across / total, along / total
 
 
 @part
-def _products(own, other, x, x0, y0, dots):  # type: ignore[no-untyped-def]
-    """Means of products of pixel `x` of a row with a square of pixels of the other picture, zero outside it."""
-    H, W, C = other.shape
-    scale = np.float32(1.0 / C)
-    for i in range(dots.shape[0]):
-        for j in range(dots.shape[1]):
+def _products(mine, other, nothing, x0, y0, side, dots):  # type: ignore[no-untyped-def]
+    """A pixel's products with a square of pixels of the other picture, (h, C, w), zero outside it, row by row."""
+    H, C, W = other.shape
+    if side == 8 and x0 >= 0 and x0 + 8 <= W:
+        square_products(mine, other, nothing, y0, x0, dots)
+        return
+    for i in range(side):
+        for j in range(side):
             dot = np.float32(0)
             if 0 <= y0 + i < H and 0 <= x0 + j < W:
-                for c in range(C):
-                    dot += own[x, c] * other[y0 + i, x0 + j, c]
-            dots[i, j] = dot * scale
+                for k in range(C):
+                    dot += mine[k] * other[y0 + i, k, x0 + j]
+            dots[i * side + j] = dot
 
 
 @kernel
@@ -155,16 +169,17 @@ def gather(left, right, flow, peaks, above, radius, start, joined):  # type: ign
         upper, lower = above[n, up], above[n, low]
         for x in range(W):
             for c in range(D):
-                out[x, start + c] = context[x, c]
+                out[x, start + c] = stored(value(context[x, c]), out)
             for k in range(4):
-                out[x, start + D + k] = flow[n, y, x, k] * _EIGHTH
-                out[x, start + D + 4 + k] = peaks[n, y, x, k] * reach
+                out[x, start + D + k] = stored(flow[n, y, x, k] * _EIGHTH, out)
+                out[x, start + D + 4 + k] = stored(peaks[n, y, x, k] * reach, out)
             a, b, along = source(x, W, above.shape[2])
             wa, wb = (_ONE - down) * (_ONE - along), (_ONE - down) * along
             wc, wd = down * (_ONE - along), down * along
             for k in range(S):
-                state = upper[a, k] * wa + upper[b, k] * wb + lower[a, k] * wc + lower[b, k] * wd
-                out[x, start + D + 8 + k] = state
+                state = value(upper[a, k]) * wa + value(upper[b, k]) * wb
+                state += value(lower[a, k]) * wc + value(lower[b, k]) * wd
+                out[x, start + D + 8 + k] = stored(state, out)
 
 
 @kernel
@@ -175,5 +190,5 @@ def update(decoded, peaks, flow):  # type: ignore[no-untyped-def]
         n, y = row // H, row % H
         for x in range(W):
             for k in range(4):
-                trust = sigmoid(decoded[n, y, x, 4 + k // 2])
-                flow[n, y, x, k] += trust * peaks[n, y, x, k] + decoded[n, y, x, k]
+                trust = sigmoid(value(decoded[n, y, x, 4 + k // 2]))
+                flow[n, y, x, k] += trust * peaks[n, y, x, k] + value(decoded[n, y, x, k])

@@ -5,9 +5,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from numba import njit
 from torch import Tensor, nn
 
 from svmv import SVMV, Motion, SVMVConfig, jit, load, packed
+from svmv.bfloat16_numba import stored, value
 from svmv.inference import CpuNetwork, PlainNetwork, ready
 from svmv.packed import PackedConv
 from svmv.synthesis import synthesize
@@ -131,7 +133,7 @@ def test_a_packed_convolution_is_a_convolution(
     if not offered:
         monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     conv = nn.Conv2d(5, 7, kernel, stride, kernel // 2)
-    one = PackedConv.of(conv, slope=slope)
+    one = PackedConv.of(conv, torch.float32, slope=slope)
     for size in ((8, 12), (3, 5)):
         x = torch.randn(2, 5, *size).contiguous(memory_format=torch.channels_last)
         expected = conv(x) if slope is None else nn.functional.leaky_relu(conv(x), slope)
@@ -162,7 +164,56 @@ def test_kernels_compile_where_nothing_can_be_cached(monkeypatch: pytest.MonkeyP
     assert asked == [True, False]
 
 
-def test_ready_takes_the_twin_only_where_it_holds(networks: list[SVMV]) -> None:
-    cpu = torch.device("cpu")
-    assert isinstance(ready(networks[1], cpu, torch.float32), CpuNetwork)
-    assert isinstance(ready(networks[1], cpu, torch.bfloat16), PlainNetwork)
+@torch.no_grad()
+@pytest.mark.parametrize("form", [CpuNetwork, PlainNetwork])
+def test_what_both_pictures_share_does_not_move(
+    networks: list[SVMV], form: type[CpuNetwork] | type[PlainNetwork]
+) -> None:
+    frames = film(0, height=96, width=128)
+    generator = torch.Generator().manual_seed(1)
+    frames[..., 64:] = torch.randint(0, 2, (3, 96, 64), generator=generator).float()  # hard edges, as of letters
+    network = form(networks[0])
+    window = tuple(network.encode(frames[:, k]) for k in range(4))
+    made = network.synthesize(network.decode(window, size=(96, 128)), torch.tensor([[0.5]]))[:, 0]  # type: ignore[arg-type]
+    torch.testing.assert_close(made[..., 80:], frames[:, 1, :, :, 80:], atol=1e-5, rtol=0)
+    assert float((made - frames[:, 1])[..., :48].abs().mean()) > 0.005
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", [(64, 96), (37, 150), (1, 1)])
+def test_in_bfloat16_it_is_the_same_to_rounding(networks: list[SVMV], size: tuple[int, int]) -> None:
+    frames, t = film(3, height=size[0], width=size[1], batch=2), torch.tensor([[0.25], [0.5]])
+    made = []
+    for arithmetic in (torch.float32, torch.bfloat16):
+        quick = CpuNetwork(networks[0], arithmetic)
+        window = tuple(quick.encode(frames[:, k]) for k in range(4))
+        motion = quick.decode(window, size=size)  # type: ignore[arg-type]
+        assert motion.velocity.dtype == torch.float32
+        made.append(quick.synthesize(motion, t))
+    difference = (made[1] - made[0]).abs()
+    assert float(difference.mean()) < 0.2 / 255
+    assert float((difference > 2 / 255).float().mean()) < 0.01
+    assert size == (1, 1) or float(difference.max()) > 0  # it is another arithmetic indeed
+
+
+def test_numbers_in_bfloat16_are_those_of_torch() -> None:
+    @njit
+    def copy(source, target):  # type: ignore[no-untyped-def]
+        for k in range(len(source)):
+            target[k] = stored(value(source[k]), target)
+
+    exact = torch.cat(
+        [torch.randn(1000) * 10.0 ** torch.randint(-30, 30, (1000,)), torch.tensor([0.0, -0.0, 1.00390625])]
+    )
+    bits = np.empty(len(exact), np.uint16)
+    copy(exact.numpy(), bits)
+    assert np.array_equal(bits, exact.bfloat16().view(torch.int16).numpy().view(np.uint16))
+    back = np.empty(len(exact), np.float32)
+    copy(bits, back)
+    assert np.array_equal(back, exact.bfloat16().float().numpy())
+
+
+def test_ready_takes_the_twin_on_the_cpu_only(networks: list[SVMV]) -> None:
+    for arithmetic in (torch.float32, torch.bfloat16):
+        assert isinstance(ready(networks[1], torch.device("cpu"), arithmetic), CpuNetwork)
+    assert isinstance(ready(networks[1], torch.device("meta"), torch.float32), PlainNetwork)

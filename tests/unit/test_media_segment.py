@@ -152,7 +152,7 @@ def test_mastering_data_and_siting_survive_the_joining(tmp_path: Path, suffix: s
     film = tmp_path / "in.mp4"
     options = {"preset": "ultrafast", "chroma_sample_location": "topleft"}
     options["x265-params"] = f"log-level=none:pools=1:{PARAMS}"
-    make_clip(film, frames=2, codec="libx265", pix_fmt="yuv420p10le", color=HDR10, options=options)
+    make_clip(film, frames=6, codec="libx265", pix_fmt="yuv420p10le", color=HDR10, options=options)
     info = probe(film)
     path = tmp_path / f"whole{suffix}"
     preset = "13" if codec == "av1" else "ultrafast"
