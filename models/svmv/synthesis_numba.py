@@ -12,8 +12,9 @@ import torch
 from numba import prange
 from torch import Tensor
 
-from svmv.jit import inlined, kernel, part
+from svmv.jit import kernel, part
 from svmv.motion import _LOGIT_RANGE, Motion
+from svmv.vectors_numba import add_four
 from svmv.volume_numba import doubled, exponential
 
 _QUARTER, _HALF, _ONE, _TWO, _ROOM = (np.float32(k) for k in (0.25, 0.5, 1, 2, 0.75))
@@ -212,11 +213,10 @@ def _spread(fine, M, carried, y, H, W, top, bottom, scale, band):  # type: ignor
             over, under = weight * (_ONE - fy), weight * fy
             place = ((y0 - top) * W + x0) * lanes
             if lanes == 4 and x0 >= 0 and x0 < W - 1 and y0 >= top and y0 < bottom - 1:
-                values = carried[x, 0], carried[x, 1], carried[x, 2], carried[x, 3]
-                _add(band, place, over * (_ONE - fx), values)
-                _add(band, place + lanes, over * fx, values)
-                _add(band, place + W * lanes, under * (_ONE - fx), values)
-                _add(band, place + W * lanes + lanes, under * fx, values)
+                add_four(band, place, over * (_ONE - fx), carried, x)
+                add_four(band, place + 4, over * fx, carried, x)
+                add_four(band, place + W * 4, under * (_ONE - fx), carried, x)
+                add_four(band, place + W * 4 + 4, under * fx, carried, x)
                 continue
             for dy in range(2):
                 if y0 + dy < top or y0 + dy >= bottom:
@@ -228,15 +228,6 @@ def _spread(fine, M, carried, y, H, W, top, bottom, scale, band):  # type: ignor
                     target = place + (dy * W + dx) * lanes
                     for c in range(lanes):
                         band[target + c] += share * carried[x, c]
-
-
-@inlined
-def _add(band, place, share, values):  # type: ignore[no-untyped-def]
-    """Four neighbouring additions, which become one."""
-    band[place] += share * values[0]
-    band[place + 1] += share * values[1]
-    band[place + 2] += share * values[2]
-    band[place + 3] += share * values[3]
 
 
 @kernel

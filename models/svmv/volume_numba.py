@@ -11,7 +11,7 @@ from numba import prange
 from svmv.bfloat16_numba import stored, value
 from svmv.correlation_numba import _corner
 from svmv.jit import inlined, kernel, part
-from svmv.square_numba import square_products
+from svmv.vectors_numba import square_products
 
 _QUARTER, _ONE, _TWO, _EIGHTH = np.float32(0.25), np.float32(1), np.float32(2), np.float32(1 / 8)
 _64TH, _HALF, _6TH, _24TH, _120TH = (np.float32(1 / k) for k in (64, 2, 6, 24, 120))

@@ -1,4 +1,8 @@
-"""A square of 8 × 8 sums of products, each row of them in one vector register: numba's own loops do not become that."""
+"""Short runs of numbers in one vector register each, said outright.
+
+Numba vectorises long loops over neighbours only; LLVM's other way, finding equal operations side by side (SLP), is
+switched off in it. Addresses are not checked.
+"""
 
 from typing import Any
 
@@ -26,8 +30,7 @@ def square_products(typingctx: Any, mine: Any, other: Any, nothing: Any, top: An
         )
         top_, left_ = (context.cast(builder, arguments[n], kinds[n], types.intp) for n in (3, 4))
         height, channels, width = (builder.extract_value(other_.shape, n) for n in range(3))
-        eight, lane = ir.VectorType(ir.FloatType(), _SIDE), ir.IntType(32)
-        unset, firsts = ir.Constant(eight, ir.Undefined), ir.Constant(ir.VectorType(lane, _SIDE), [0] * _SIDE)
+        eight = ir.VectorType(ir.FloatType(), _SIDE)
         rows = []
         for i in range(_SIDE):
             at = builder.add(top_, top_.type(i))
@@ -36,8 +39,7 @@ def square_products(typingctx: Any, mine: Any, other: Any, nothing: Any, top: An
             rows.append(builder.gep(builder.select(inside, there, nothing_.data), [left_]))
         totals = [cgutils.alloca_once_value(builder, ir.Constant(eight, [0.0] * _SIDE)) for _ in rows]
         with cgutils.for_range(builder, channels) as loop:
-            one = builder.load(builder.gep(mine_.data, [loop.index]))
-            every = builder.shuffle_vector(builder.insert_element(unset, one, lane(0)), unset, firsts)
+            every = _spread(builder, builder.load(builder.gep(mine_.data, [loop.index])), _SIDE)
             step = builder.mul(loop.index, width)
             for row, total in zip(rows, totals, strict=True):
                 read = builder.load(builder.bitcast(builder.gep(row, [step]), eight.as_pointer()))
@@ -50,3 +52,31 @@ def square_products(typingctx: Any, mine: Any, other: Any, nothing: Any, top: An
         return context.get_dummy_value()
 
     return types.void(mine, other, nothing, top, left, sums), generate
+
+
+@intrinsic
+def add_four(typingctx: Any, target: Any, place: Any, share: Any, source: Any, row: Any) -> Any:  # noqa: ARG001
+    """target[place + k] += share · source[row, k] for k < 4; `target` (n,), `source` (h, 4); float32, contiguous."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kinds = signature.args
+        target_, source_ = (cgutils.create_struct_proxy(kinds[n])(context, builder, arguments[n]) for n in (0, 3))
+        place_, row_ = (context.cast(builder, arguments[n], kinds[n], types.intp) for n in (1, 4))
+        share_ = context.cast(builder, arguments[2], kinds[2], types.float32)
+        four = ir.VectorType(ir.FloatType(), 4)
+        there = builder.bitcast(builder.gep(target_.data, [place_]), four.as_pointer())
+        from_ = builder.gep(source_.data, [builder.mul(row_, row_.type(4))])
+        before, read = builder.load(there), builder.load(builder.bitcast(from_, four.as_pointer()))
+        before.align = read.align = 4
+        product = builder.fmul(_spread(builder, share_, 4), read, flags=_FUSED)
+        builder.store(builder.fadd(before, product, flags=_FUSED), there).align = 4
+        return context.get_dummy_value()
+
+    return types.void(target, place, share, source, row), generate
+
+
+def _spread(builder: Any, one: Any, lanes: int) -> Any:
+    """The same number in all lanes of a vector."""
+    unset, index = ir.Constant(ir.VectorType(one.type, lanes), ir.Undefined), ir.IntType(32)
+    first = builder.insert_element(unset, one, index(0))
+    return builder.shuffle_vector(first, unset, ir.Constant(ir.VectorType(index, lanes), [0] * lanes))
