@@ -12,7 +12,7 @@ import torch
 from numba import prange
 from torch import Tensor
 
-from svmv.jit import kernel, part
+from svmv.jit import inlined, kernel, part
 from svmv.motion import _LOGIT_RANGE, Motion
 from svmv.vectors_numba import add_four
 from svmv.volume_numba import doubled, exponential
@@ -199,35 +199,45 @@ def _sharpened(above, own, below, soft, C, carried):  # type: ignore[no-untyped-
 
 @part
 def _spread(fine, M, carried, y, H, W, top, bottom, scale, band):  # type: ignore[no-untyped-def]
-    """A row's pixels, M times each, over the four pixels around where they land."""
-    lanes = carried.shape[1]
+    """A row's pixels, M times each, over the four pixels around where they land.
+
+    Neighbours add to the same pixels and wait for each other's sums; pixels from both halves of the row in turn do not.
+    """
     for m in range(M):
-        for x in range(W):
-            # Comparing floats first keeps wild or NaN offsets away from the integer conversion.
-            px, py = np.float32(x) + fine[m, x], np.float32(y) + fine[M + m, x]
-            if not (px > -1 and px < W and py > -1 and py < H):
+        for x in range(W // 2):
+            _land(fine, M, m, carried, x, y, H, W, top, bottom, scale, band)
+            _land(fine, M, m, carried, x + W // 2, y, H, W, top, bottom, scale, band)
+
+
+@inlined
+def _land(fine, M, m, carried, x, y, H, W, top, bottom, scale, band):  # type: ignore[no-untyped-def]
+    """One pixel, once; W is even."""
+    lanes = carried.shape[1]
+    # Comparing floats first keeps wild or NaN offsets away from the integer conversion.
+    px, py = np.float32(x) + fine[m, x], np.float32(y) + fine[M + m, x]
+    if not (px > -1 and px < W and py > -1 and py < H):
+        return
+    x0, y0 = int(np.floor(px)), int(np.floor(py))
+    fx, fy = px - np.float32(x0), py - np.float32(y0)
+    weight = fine[2 * M + m, x] * scale
+    over, under = weight * (_ONE - fy), weight * fy
+    place = ((y0 - top) * W + x0) * lanes
+    if lanes == 4 and x0 >= 0 and x0 < W - 1 and y0 >= top and y0 < bottom - 1:
+        add_four(band, place, over * (_ONE - fx), carried, x)
+        add_four(band, place + 4, over * fx, carried, x)
+        add_four(band, place + W * 4, under * (_ONE - fx), carried, x)
+        add_four(band, place + W * 4 + 4, under * fx, carried, x)
+        return
+    for dy in range(2):
+        if y0 + dy < top or y0 + dy >= bottom:
+            continue
+        for dx in range(2):
+            if x0 + dx < 0 or x0 + dx >= W:
                 continue
-            x0, y0 = int(np.floor(px)), int(np.floor(py))
-            fx, fy = px - np.float32(x0), py - np.float32(y0)
-            weight = fine[2 * M + m, x] * scale
-            over, under = weight * (_ONE - fy), weight * fy
-            place = ((y0 - top) * W + x0) * lanes
-            if lanes == 4 and x0 >= 0 and x0 < W - 1 and y0 >= top and y0 < bottom - 1:
-                add_four(band, place, over * (_ONE - fx), carried, x)
-                add_four(band, place + 4, over * fx, carried, x)
-                add_four(band, place + W * 4, under * (_ONE - fx), carried, x)
-                add_four(band, place + W * 4 + 4, under * fx, carried, x)
-                continue
-            for dy in range(2):
-                if y0 + dy < top or y0 + dy >= bottom:
-                    continue
-                for dx in range(2):
-                    if x0 + dx < 0 or x0 + dx >= W:
-                        continue
-                    share = (under if dy else over) * (fx if dx else _ONE - fx)
-                    target = place + (dy * W + dx) * lanes
-                    for c in range(lanes):
-                        band[target + c] += share * carried[x, c]
+            share = (under if dy else over) * (fx if dx else _ONE - fx)
+            target = place + (dy * W + dx) * lanes
+            for c in range(lanes):
+                band[target + c] += share * carried[x, c]
 
 
 @kernel
