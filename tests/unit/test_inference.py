@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from svmv import SVMV, Motion, SVMVConfig, jit, load, packed
 from svmv.bfloat16_numba import stored, value
-from svmv.inference import CpuNetwork, PlainNetwork, ready
+from svmv.cpu_network import CpuNetwork
+from svmv.inference import PlainNetwork, ready
 from svmv.packed import PackedConv
 from svmv.synthesis import synthesize
 from svmv.synthesis_numba import synthesize_numba

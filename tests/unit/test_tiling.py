@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from svmv import SVMV, load, ready, tiling
-from svmv.inference import CpuNetwork, Network, PlainNetwork
+from svmv.cpu_network import CpuNetwork
+from svmv.inference import Network, PlainNetwork
 from svmv.tiling import Box, Read
 
 
