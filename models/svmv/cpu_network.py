@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from svmv import features_numba, motion_numba, volume_numba
-from svmv.features import Features
+from svmv.features import CELL, Features
 from svmv.model import SVMV, Window
 from svmv.motion import Motion, moving
 from svmv.packed import PackedConv, convolution, weights
@@ -38,7 +38,7 @@ class CpuNetwork:
     @torch.inference_mode()
     def encode(self, frames: Tensor) -> Features:
         """See `SVMV.encode`."""
-        return self._encoder(frames.float(), self.config.levels(frames.shape[2], frames.shape[3]))
+        return self._encoder(frames.float(), self.config.levels(*frames.shape[2:]), cell=CELL)
 
     @torch.inference_mode()
     def decode(
@@ -88,9 +88,9 @@ class _Encoder:
         self._both = PackedConv(torch.einsum("om,mikl->oikl", outer, weight), more + outer @ bias, arithmetic)
         self._matched, self._told = encoder.match.out_channels, encoder.context.out_channels
 
-    def __call__(self, frames: Tensor, levels: int) -> Features:
+    def __call__(self, frames: Tensor, levels: int, *, cell: int = 1) -> Features:
+        """As `features.Encoder`, of frames padded to multiples of `cell`."""
         B, C, H, W = frames.shape
-        cell = 2 ** (levels + 1)
         rows, columns = H + -H % cell, W + -W % cell
         picture, scaled = _empty(B, rows, columns, C), _empty(B, rows, columns, 3)
         features_numba.pad(_array(frames), picture, scaled)
@@ -273,7 +273,8 @@ def _tensor(x: npt.NDArray[Any]) -> Tensor:
 
 
 def _halved(x: Array) -> Array:
+    """Means of 2 × 2 pixels, after padding to multiples of `CELL`."""
     B, H, W, C = x.shape
-    half = _empty(B, H // 2, W // 2, C)
+    half = _empty(B, -(-H // CELL) * CELL // 2, -(-W // CELL) * CELL // 2, C)
     features_numba.halve(x, half)
     return half

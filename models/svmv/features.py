@@ -7,21 +7,29 @@ from torch import Tensor, nn
 
 from svmv.config import SVMVConfig
 
+CELL = 8  # px: pictures are padded to multiples of it, so that the two finest levels halve exactly
+
 
 @dataclass(frozen=True, slots=True)
 class Features:
     """What a frame is reduced to; lists run from fine (1/4) to coarse. Cached while the window slides."""
 
-    picture: Tensor  # (B, C, H, W), padded to whole coarsest cells; RGB first, then what is only carried (alpha)
+    picture: Tensor  # (B, C, H, W), padded to multiples of CELL; RGB first, then what is only carried (alpha)
     half: Tensor  # (B, 3, H/2, W/2), the picture's average
     detail: Tensor  # (B, detail_channels, H/2, W/2)
-    match: list[Tensor]  # (B, match_channels, H/4·2^-l, W/4·2^-l), unit mean square
+    match: list[Tensor]  # (B, match_channels, ⌈H/4·2^-l⌉, ⌈W/4·2^-l⌉), unit mean square
     context: list[Tensor]  # (B, context_channels, same sizes)
 
 
 def conv(inputs: int, outputs: int, *, stride: int = 1) -> nn.Sequential:
     """3×3 convolution and its activation."""
     return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1), nn.LeakyReLU(0.1))
+
+
+def padded(picture: Tensor) -> Tensor:
+    """(B, C, H, W), its last row and column repeated until both sides are multiples of `CELL`."""
+    H, W = picture.shape[2:]
+    return F.pad(picture, (0, -W % CELL, 0, -H % CELL), mode="replicate") if H % CELL or W % CELL else picture
 
 
 class Encoder(nn.Module):
@@ -46,12 +54,12 @@ class Encoder(nn.Module):
         self.context = nn.Conv2d(config.feature_channels, config.context_channels, 1)
 
     def forward(self, picture: Tensor, levels: int) -> Features:
-        """Encode (B, C ≥ 3, H, W) in [0, 1], RGB first; H and W are multiples of 2^(levels+1)."""
+        """Encode (B, C ≥ 3, H, W) in [0, 1], RGB first; H and W are multiples of 4."""
         rgb = picture[:, :3]
         match, context, scaled, detail = [], [], rgb, None
         for level in range(levels):
             if level:
-                scaled = F.avg_pool2d(scaled, 2)
+                scaled = F.avg_pool2d(padded(scaled), 2)
             stem = self.stem((scaled - 0.45) * 4)
             if detail is None:
                 detail = self.detail(stem)

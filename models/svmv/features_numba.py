@@ -30,14 +30,16 @@ def pad(picture, padded, scaled):  # type: ignore[no-untyped-def]
 
 @kernel
 def halve(picture, half):  # type: ignore[no-untyped-def]
-    """`half` = means of 2 × 2 pixels."""
+    """`half` = means of 2 × 2 pixels; beyond the picture its last row and column go on."""
     B, H, W, C = half.shape
+    bottom, right = picture.shape[1] - 1, picture.shape[2] - 1
     for row in prange(B * H):
         b, y = row // H, row % H
+        above, below = picture[b, min(2 * y, bottom)], picture[b, min(2 * y + 1, bottom)]
         for x in range(W):
+            first, second = min(2 * x, right), min(2 * x + 1, right)
             for c in range(C):
-                upper = picture[b, 2 * y, 2 * x, c] + picture[b, 2 * y, 2 * x + 1, c]
-                lower = picture[b, 2 * y + 1, 2 * x, c] + picture[b, 2 * y + 1, 2 * x + 1, c]
+                upper, lower = above[first, c] + above[second, c], below[first, c] + below[second, c]
                 half[b, y, x, c] = (upper + lower) * _QUARTER
 
 

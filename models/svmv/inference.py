@@ -69,6 +69,6 @@ class PlainNetwork:
     def decode_finest(self, window: Window, above: Level, *, size: tuple[int, int], spacing: Tensor) -> Motion:
         """See `Network`."""
         volume: MotionVolume = self._network.volume
-        levels = volume.finest(window, enlarged(above))
+        levels = volume.finest(window, enlarged(above, *window[1].match[0].shape[2:]))
         motion: Motion = self._network.ensemble(window[1], window[2], levels, size=size, spacing=spacing)
         return motion

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from svmv.config import SVMVConfig
-from svmv.features import Encoder, Features
+from svmv.features import Encoder, Features, padded
 from svmv.motion import Ensemble, Motion
 from svmv.splat import Backend
 from svmv.synthesis import synthesize
@@ -48,11 +47,7 @@ class SVMV(nn.Module):
 
     def encode(self, frames: Tensor) -> Features:
         """Features of (B, C ≥ 3, H, W) frames, RGB in [0, 1] first."""
-        H, W = frames.shape[2:]
-        levels = self.config.levels(H, W)
-        cell = 2 ** (levels + 1)
-        padded = F.pad(frames.float(), (0, -W % cell, 0, -H % cell), mode="replicate")
-        features: Features = self.encoder(padded, levels)
+        features: Features = self.encoder(padded(frames.float()), self.config.levels(*frames.shape[2:]))
         return features
 
     def decode(

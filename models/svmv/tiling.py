@@ -14,12 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from svmv.features import Features
+from svmv.features import CELL, Features
 from svmv.inference import Network
 from svmv.motion import Motion
 from svmv.volume import double
 
-_GRID = 8  # px: a pixel of the level above the finest
 _HALO = 64  # px around a tile beside motion: what the convolutions of one level see, with some to spare
 _HALO_MORE = 32  # px for each refinement
 _NEARLY_ALL = 0.999  # share of a tile's motions that must fit
@@ -73,8 +72,8 @@ def coarse(network: Network, read: Read, size: tuple[int, int], *, rows: int) ->
         size: (H, W) of the frame.
         rows: of the frame that are read at a time.
     """
-    whole, levels = _padded(network, size)
-    step = max(rows // (2 * _GRID), 1) * 2 * _GRID
+    whole, levels = _padded(size), network.config.levels(*size)
+    step = max(rows // (2 * CELL), 1) * 2 * CELL
     strips = [Box(top, 0, min(top + step, whole.bottom), whole.right) for top in range(0, whole.bottom, step)]
     half = torch.cat([F.avg_pool2d(read(strip)[:, :3], 2) for strip in strips], dim=2)
     features = network.encode_exactly(half, levels - 1)
@@ -102,16 +101,16 @@ def refine(
         side: of a tile with all that it needs around it, px. At least half of it is the tile's own; motion that would
             need more than a quarter on each side is cut off at the rim.
     """
-    whole, _ = _padded(network, size)
+    whole = _padded(size)
     above = network.decode_coarse(window)
-    near, far = (_GRID * field.norm(dim=1).amax(dim=0) for field in (above.near, above.far))
+    near, far = (CELL * field.norm(dim=1).amax(dim=0) for field in (above.near, above.far))
     halo = _HALO + _HALO_MORE * network.config.refinements
     usual = min(_needed(Box(0, 0, *size), near, far) + halo, side // 4)
-    for core in _cores(size, step=max(side - 2 * usual, _GRID) // _GRID * _GRID):
+    for core in _cores(size, step=max(side - 2 * usual, CELL) // CELL * CELL):
         margin = min(_needed(core, near, far) + halo, side // 4)
         outer = _aligned(core, margin, whole)
         parts = [network.encode_exactly(read(outer), 1) for read in reads]
-        seen = Box(outer.top // _GRID, outer.left // _GRID, outer.bottom // _GRID, outer.right // _GRID)
+        seen = Box(outer.top // CELL, outer.left // CELL, outer.bottom // CELL, outer.right // CELL)
         part = replace(above, near=seen.of(above.near), far=seen.of(above.far), hidden=seen.of(above.hidden))
         shown = min(outer.bottom, size[0]) - outer.top, min(outer.right, size[1]) - outer.left
         motion = network.decode_finest((parts[0], parts[1], parts[2], parts[3]), part, size=shown, spacing=spacing)
@@ -155,11 +154,9 @@ def enlarged(motion: Motion, pictures: Tensor, size: tuple[int, int]) -> Motion:
     return Motion(pictures, velocity, acceleration, logit, slope, sharpness, motion.levels, size)
 
 
-def _padded(network: Network, size: tuple[int, int]) -> tuple[Box, int]:
-    """The frame as the network pads it, and how many levels it gets."""
-    levels = network.config.levels(*size)
-    cell = 2 ** (levels + 1)
-    return Box(0, 0, size[0] + -size[0] % cell, size[1] + -size[1] % cell), levels
+def _padded(size: tuple[int, int]) -> Box:
+    """The frame as the network pads it."""
+    return Box(0, 0, size[0] + -size[0] % CELL, size[1] + -size[1] % CELL)
 
 
 def _cores(size: tuple[int, int], *, step: int) -> list[Box]:
@@ -169,7 +166,7 @@ def _cores(size: tuple[int, int], *, step: int) -> list[Box]:
 
 def _needed(core: Box, near: Tensor, far: Tensor) -> int:
     """Px around a tile that motion makes it need: pixels come from as far as things move, and seek as far again."""
-    box = Box(core.top // _GRID, core.left // _GRID, -(-core.bottom // _GRID), -(-core.right // _GRID))
+    box = Box(core.top // CELL, core.left // CELL, -(-core.bottom // CELL), -(-core.right // CELL))
     return math.ceil(sum(_most(box.of(field)) for field in (near, torch.maximum(near, far))))
 
 
@@ -180,7 +177,7 @@ def _most(lengths: Tensor) -> float:
 
 def _aligned(core: Box, margin: int, whole: Box) -> Box:
     """The core and its margin, on the grid of the level above, inside the padded frame."""
-    grid = _GRID
+    grid = CELL
     return Box(
         max(core.top - margin, 0) // grid * grid,
         max(core.left - margin, 0) // grid * grid,

@@ -98,14 +98,13 @@ class MotionVolume(nn.Module):
                 one entry per pass.
         """
         levels = self.coarser(window, down_to=1)
-        return levels + self.finest(window, enlarged(levels[-1]) if levels else self._blank(window), refinements)
+        return levels + self.finest(window, self._guess(window, 0, levels), refinements)
 
     def coarser(self, window: tuple[Features, Features, Features, Features], *, down_to: int) -> list[Level]:
         """The levels above the finest one, coarsest first, down to one of the window's own levels."""
         levels: list[Level] = []
         for level in reversed(range(down_to, len(window[0].match))):
-            guess = enlarged(levels[-1]) if levels else self._blank(window)
-            levels.append(self.coarse(guess, *matched(window, level)))
+            levels.append(self.coarse(self._guess(window, level, levels), *matched(window, level)))
         return levels
 
     def finest(
@@ -121,9 +120,11 @@ class MotionVolume(nn.Module):
             levels.append(self.refining(levels[-1], *parts))
         return levels
 
-    def _blank(self, window: tuple[Features, Features, Features, Features]) -> Level:
-        anchor, context = window[1].match[-1], window[1].context[-1]
+    def _guess(self, window: tuple[Features, Features, Features, Features], level: int, above: list[Level]) -> Level:
+        anchor, context = window[1].match[level], window[1].context[level]
         B, _, h, w = anchor.shape
+        if above:
+            return enlarged(above[-1], h, w)
         still = anchor.new_zeros(2 * B, 2, h, w)
         return Level(still, still, context.new_zeros(2 * B, self.config.hidden_channels, h, w))
 
@@ -139,10 +140,11 @@ def matched(window: tuple[Features, Features, Features, Features], level: int) -
     )
 
 
-def enlarged(level: Level) -> Level:
-    """The same motion at the next finer level, in its pixels."""
-    flow = 2 * double(torch.cat([level.near, level.far], dim=1))
-    return Level(flow[:, :2], flow[:, 2:], double(level.hidden))
+def enlarged(level: Level, height: int, width: int) -> Level:
+    """The same motion at the next finer level, in its pixels; that one may be a pixel short of twice the size."""
+    inside = (..., slice(height), slice(width))
+    flow = 2 * double(torch.cat([level.near, level.far], dim=1))[inside]
+    return Level(flow[:, :2], flow[:, 2:], double(level.hidden)[inside])
 
 
 def double(x: Tensor) -> Tensor:
