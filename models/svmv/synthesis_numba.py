@@ -14,10 +14,10 @@ from torch import Tensor
 
 from svmv.jit import inlined, kernel, part
 from svmv.motion import _LOGIT_RANGE, Motion
-from svmv.vectors_numba import add_four
+from svmv.vectors_numba import add_four_times
 from svmv.volume_numba import doubled, exponential
 
-_QUARTER, _HALF, _ONE, _TWO, _ROOM = (np.float32(k) for k in (0.25, 0.5, 1, 2, 0.75))
+_ZERO, _QUARTER, _HALF, _ONE, _TWO, _ROOM = (np.float32(k) for k in (0, 0.25, 0.5, 1, 2, 0.75))
 _LIMIT = np.float32(_LOGIT_RANGE)
 _FEWEST_ROWS = 16  # of a job; a job's band of targets is that much larger than its rows anyway
 
@@ -118,6 +118,7 @@ def _scatter(pictures, members, local, jobs, lanes, grid):  # type: ignore[no-un
         fine = np.empty((3 * M + 1, W), np.float32)
         soft = np.empty((3, W), np.float32)
         carried = np.zeros((W, lanes), np.float32)
+        places, shares = np.full(W, -1, np.int32), np.empty((4, W), np.float32)
         for y in range(first, last):
             upper, lower, down = doubled(y, h)
             for row in (upper, lower):
@@ -127,7 +128,7 @@ def _scatter(pictures, members, local, jobs, lanes, grid):  # type: ignore[no-un
             _enlarged(half[upper % 2], half[lower % 2], down, fine)
             _softening(fine, M, soft)
             _sharpened(pictures[n, max(y - 1, 0)], pictures[n, y], pictures[n, min(y + 1, H - 1)], soft, C, carried)
-            _spread(fine, M, carried, y, H, W, top, bottom, _ONE - local[n], band)
+            _spread(fine, M, carried, y, H, W, top, bottom, _ONE - local[n], places, shares, band)
 
 
 @part
@@ -188,54 +189,79 @@ def _softening(fine, M, soft):  # type: ignore[no-untyped-def]
 def _sharpened(above, own, below, soft, C, carried):  # type: ignore[no-untyped-def]
     """What the pixels of a row carry; the norm's one behind it."""
     W = own.shape[0]
-    for x in range(W):
+    if C == 3:  # said one by one, so that the loop becomes one over vectors
+        for x in range(1, W - 1):
+            a, b = soft[0, x], soft[1, x]
+            carried[x, 0] = _sharp(own[x - 1, 0], own[x, 0], own[x + 1, 0], above[x, 0], below[x, 0], a, b)
+            carried[x, 1] = _sharp(own[x - 1, 1], own[x, 1], own[x + 1, 1], above[x, 1], below[x, 1], a, b)
+            carried[x, 2] = _sharp(own[x - 1, 2], own[x, 2], own[x + 1, 2], above[x, 2], below[x, 2], a, b)
+            carried[x, 3] = _ONE
+    for x in range(0, W, W - 1 if C == 3 else 1):
         left, right = max(x - 1, 0), min(x + 1, W - 1)
         for c in range(C):
-            across = own[left, c] + own[right, c] - _TWO * own[x, c]
-            down = above[x, c] + below[x, c] - _TWO * own[x, c]
-            carried[x, c] = own[x, c] - soft[0, x] * across - soft[1, x] * down
+            carried[x, c] = _sharp(
+                own[left, c], own[x, c], own[right, c], above[x, c], below[x, c], soft[0, x], soft[1, x]
+            )
         carried[x, C] = _ONE
 
 
+@inlined
+def _sharp(left, own, right, above, below, across, down):  # type: ignore[no-untyped-def]
+    return own - across * (left + right - _TWO * own) - down * (above + below - _TWO * own)
+
+
 @part
-def _spread(fine, M, carried, y, H, W, top, bottom, scale, band):  # type: ignore[no-untyped-def]
+def _spread(fine, M, carried, y, H, W, top, bottom, scale, places, shares, band):  # type: ignore[no-untyped-def]
     """A row's pixels, M times each, over the four pixels around where they land.
 
     Neighbours add to the same pixels and wait for each other's sums; pixels from both halves of the row in turn do not.
     """
     for m in range(M):
-        for x in range(W // 2):
-            _land(fine, M, m, carried, x, y, H, W, top, bottom, scale, band)
-            _land(fine, M, m, carried, x + W // 2, y, H, W, top, bottom, scale, band)
+        if carried.shape[1] == 4:
+            _aim(fine, M, m, y, W, top, bottom, scale, places, shares)
+        for k in range(W):
+            x = k // 2 + (k % 2) * (W // 2)  # W is even
+            if places[x] >= 0:
+                add_four_times(band, places[x], 4 * W, carried, shares, x)
+            else:
+                _land(fine, M, m, carried, x, y, H, W, top, bottom, scale, band)
 
 
-@inlined
+@part
+def _aim(fine, M, m, y, W, top, bottom, scale, places, shares):  # type: ignore[no-untyped-def]
+    """Where in the band a row's pixels land, and the shares of the four pixels there; −1 if not all are in it."""
+    for x in range(W):
+        px, py = np.float32(x) + fine[m, x], np.float32(y) + fine[M + m, x]
+        # Comparing floats first keeps wild or NaN offsets away from the integer conversion.
+        inside = px >= 0 and px < W - 1 and py >= top and py < bottom - 1
+        px, py = (px, py) if inside else (_ZERO, _ZERO)
+        x0, y0 = np.int32(px), np.int32(py)
+        fx, fy = px - np.float32(x0), py - np.float32(y0)
+        places[x] = 4 * ((y0 - top) * W + x0) if inside else -1
+        weight = fine[2 * M + m, x] * scale
+        over, under = weight * (_ONE - fy), weight * fy
+        shares[0, x], shares[1, x] = over * (_ONE - fx), over * fx
+        shares[2, x], shares[3, x] = under * (_ONE - fx), under * fx
+
+
+@part
 def _land(fine, M, m, carried, x, y, H, W, top, bottom, scale, band):  # type: ignore[no-untyped-def]
-    """One pixel, once; W is even."""
+    """One pixel, once, wherever it lands."""
     lanes = carried.shape[1]
-    # Comparing floats first keeps wild or NaN offsets away from the integer conversion.
     px, py = np.float32(x) + fine[m, x], np.float32(y) + fine[M + m, x]
     if not (px > -1 and px < W and py > -1 and py < H):
         return
     x0, y0 = int(np.floor(px)), int(np.floor(py))
     fx, fy = px - np.float32(x0), py - np.float32(y0)
     weight = fine[2 * M + m, x] * scale
-    over, under = weight * (_ONE - fy), weight * fy
-    place = ((y0 - top) * W + x0) * lanes
-    if lanes == 4 and x0 >= 0 and x0 < W - 1 and y0 >= top and y0 < bottom - 1:
-        add_four(band, place, over * (_ONE - fx), carried, x)
-        add_four(band, place + 4, over * fx, carried, x)
-        add_four(band, place + W * 4, under * (_ONE - fx), carried, x)
-        add_four(band, place + W * 4 + 4, under * fx, carried, x)
-        return
     for dy in range(2):
         if y0 + dy < top or y0 + dy >= bottom:
             continue
         for dx in range(2):
             if x0 + dx < 0 or x0 + dx >= W:
                 continue
-            share = (under if dy else over) * (fx if dx else _ONE - fx)
-            target = place + (dy * W + dx) * lanes
+            share = weight * (fy if dy else _ONE - fy) * (fx if dx else _ONE - fx)
+            target = ((y0 + dy - top) * W + x0 + dx) * lanes
             for c in range(lanes):
                 band[target + c] += share * carried[x, c]
 
@@ -247,17 +273,23 @@ def _finish(pictures, local, jobs, lanes, grid, hole, out):  # type: ignore[no-u
     B, height, width, C = out.shape
     for row in prange(B * height):
         b, y = row // height, row % height
-        total = np.zeros((W, lanes), np.float32)
+        total = np.zeros(W * lanes, np.float32)
         for job in range(len(jobs)):
             n, top, bottom = jobs[job, 0], jobs[job, 3], jobs[job, 4]
             if n % B == b and top <= y < bottom:
-                place = jobs[job, 5] + (y - top) * W * lanes
-                for x in range(W):
-                    for c in range(lanes):
-                        total[x, c] += grid[place + x * lanes + c]
-        s = local[b]
+                part_of_it = grid[jobs[job, 5] + (y - top) * W * lanes :]
+                for k in range(W * lanes):
+                    total[k] += part_of_it[k]
+        left, right, made, s = pictures[b, y], pictures[b + B, y], out[b, y], local[b]
+        if C == 3:  # said one by one, so that the loop becomes one over vectors
+            for x in range(width):
+                scale = _ONE / (total[4 * x + 3] + hole)
+                made[x, 0] = (total[4 * x] + hole * (left[x, 0] + s * (right[x, 0] - left[x, 0]))) * scale
+                made[x, 1] = (total[4 * x + 1] + hole * (left[x, 1] + s * (right[x, 1] - left[x, 1]))) * scale
+                made[x, 2] = (total[4 * x + 2] + hole * (left[x, 2] + s * (right[x, 2] - left[x, 2]))) * scale
+            continue
         for x in range(width):
-            scale = _ONE / (total[x, C] + hole)
+            scale = _ONE / (total[lanes * x + C] + hole)
             for c in range(C):
-                blend = (_ONE - s) * pictures[b, y, x, c] + s * pictures[b + B, y, x, c]
-                out[b, y, x, c] = (total[x, c] + hole * blend) * scale
+                blend = left[x, c] + s * (right[x, c] - left[x, c])
+                made[x, c] = (total[lanes * x + c] + hole * blend) * scale

@@ -55,24 +55,39 @@ def square_products(typingctx: Any, mine: Any, other: Any, nothing: Any, top: An
 
 
 @intrinsic
-def add_four(typingctx: Any, target: Any, place: Any, share: Any, source: Any, row: Any) -> Any:  # noqa: ARG001
-    """target[place + k] += share · source[row, k] for k < 4; `target` (n,), `source` (h, 4); float32, contiguous."""
+def add_four_times(typingctx: Any, target: Any, place: Any, line: Any, source: Any, shares: Any, row: Any) -> Any:  # noqa: ARG001
+    """target[place + d + k] += shares[i, row] · source[row, k] for k < 4, at d = 0, 4, `line`, `line` + 4 for i < 4.
+
+    `target` is (n,), `source` (h, 4), `shares` (4, h); all float32, contiguous.
+    """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kinds = signature.args
-        target_, source_ = (cgutils.create_struct_proxy(kinds[n])(context, builder, arguments[n]) for n in (0, 3))
-        place_, row_ = (context.cast(builder, arguments[n], kinds[n], types.intp) for n in (1, 4))
-        share_ = context.cast(builder, arguments[2], kinds[2], types.float32)
-        four = ir.VectorType(ir.FloatType(), 4)
-        there = builder.bitcast(builder.gep(target_.data, [place_]), four.as_pointer())
-        from_ = builder.gep(source_.data, [builder.mul(row_, row_.type(4))])
-        before, read = builder.load(there), builder.load(builder.bitcast(from_, four.as_pointer()))
-        before.align = read.align = 4
-        product = builder.fmul(_spread(builder, share_, 4), read, flags=_FUSED)
-        builder.store(builder.fadd(before, product, flags=_FUSED), there).align = 4
+        target_, source_, shares_ = (
+            cgutils.create_struct_proxy(kinds[n])(context, builder, arguments[n]) for n in (0, 3, 4)
+        )
+        place_, line_, row_ = (context.cast(builder, arguments[n], kinds[n], types.intp) for n in (1, 2, 5))
+        four, whole = ir.VectorType(ir.FloatType(), 4), place_.type
+        carried = builder.load(builder.bitcast(_at(builder, source_, row_, whole(4)), four.as_pointer()))
+        carried.align = 4
+        height = builder.extract_value(shares_.shape, 1)
+        each = [builder.load(_at(builder, shares_, whole(i), height, row_)) for i in range(4)]
+        for share, distance in zip(each, (whole(0), whole(4), line_, builder.add(line_, whole(4))), strict=True):
+            there = builder.gep(target_.data, [builder.add(place_, distance)])
+            there = builder.bitcast(there, four.as_pointer())
+            before = builder.load(there)
+            before.align = 4
+            product = builder.fmul(_spread(builder, share, 4), carried, flags=_FUSED)
+            builder.store(builder.fadd(before, product, flags=_FUSED), there).align = 4
         return context.get_dummy_value()
 
-    return types.void(target, place, share, source, row), generate
+    return types.void(target, place, line, source, shares, row), generate
+
+
+def _at(builder: Any, array: Any, row: Any, width: Any, column: Any = None) -> Any:
+    """Address of an element of a two-dimensional array."""
+    place = builder.mul(row, width)
+    return builder.gep(array.data, [place if column is None else builder.add(place, column)])
 
 
 def _spread(builder: Any, one: Any, lanes: int) -> Any:
