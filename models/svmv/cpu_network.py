@@ -19,7 +19,7 @@ from svmv.model import SVMV, Window
 from svmv.motion import Motion, moving
 from svmv.packed import PackedConv, convolution, weights
 from svmv.synthesis import synthesize
-from svmv.synthesis_numba import Array, PackedMotion
+from svmv.synthesis_numba import Array, PackedMotion, reach
 from svmv.volume import Decoder, Level
 
 _SLOPE = 0.1  # of every LeakyReLU in the network
@@ -232,6 +232,7 @@ class _Ensemble:
             levels=levels,
             size=size,
             members=packed,
+            furthest=torch.stack([reach(each[:, :, 0:2]), reach(each[:, :, 2:4])], dim=2),
         )
 
 

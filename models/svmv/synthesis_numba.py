@@ -29,14 +29,21 @@ class PackedMotion(Motion):
     """A motion volume whose fields are views of one array."""
 
     members: Tensor  # (2B, 6·M + 1, h, w): per member velocity, acceleration, logit, slope; then sharpness
+    furthest: Tensor  # (2B, h, 2): of each row the largest vertical velocity and acceleration, px
 
 
-def packed(motion: Motion) -> Tensor:
-    """The fields of a motion volume in one array, as `PackedMotion.members`."""
+def packed(motion: Motion) -> tuple[Tensor, Tensor]:
+    """`members` and `furthest` of `PackedMotion`."""
     if isinstance(motion, PackedMotion):
-        return motion.members
+        return motion.members, motion.furthest
     each = [motion.velocity, motion.acceleration, motion.logit.unsqueeze(2), motion.slope.unsqueeze(2)]
-    return torch.cat([torch.cat(each, dim=2).flatten(1, 2), motion.sharpness], dim=1).contiguous()
+    members = torch.cat([torch.cat(each, dim=2).flatten(1, 2), motion.sharpness], dim=1).contiguous()
+    return members, torch.stack([reach(motion.velocity), reach(motion.acceleration)], dim=2)
+
+
+def reach(motion: Tensor) -> Tensor:
+    """(N, M, 2, h, w) → (N, h), the largest vertical motion of each row; NaN counts as none, for it lands nowhere."""
+    return motion[:, :, 1].abs().nan_to_num(nan=0, posinf=torch.inf).amax(dim=(1, 3))
 
 
 def synthesize_numba(motion: Motion, t: Tensor, *, hole: float) -> Tensor:
@@ -51,12 +58,10 @@ def synthesize_numba(motion: Motion, t: Tensor, *, hole: float) -> Tensor:
         (B, T, C, H, W), a view of channels-last pictures.
     """
     pictures = motion.pictures.float().permute(0, 2, 3, 1).contiguous().numpy()
-    members = packed(motion).numpy()
+    members, furthest = (array.numpy() for array in packed(motion))
     N, H, W, C = pictures.shape
     lanes = 4 if C == 3 else max(C + 1, 8)
     height, width = motion.size
-    furthest = np.empty((N, members.shape[2], 2), np.float32)
-    _reach(members, furthest)
     out = np.empty((t.shape[1], N // 2, height, width, C), np.float32)
     for k, one in enumerate(t.float().unbind(dim=1)):
         local = torch.cat([one, 1 - one]).contiguous().numpy()
@@ -86,21 +91,6 @@ def _jobs(furthest: Array, local: Array, *, height: int, row_size: int) -> npt.N
             jobs.append((n, first, last, top, bottom, place))
             place += (bottom - top) * row_size
     return np.array(jobs, np.int64)
-
-
-@kernel
-def _reach(members, furthest):  # type: ignore[no-untyped-def]
-    """Largest vertical velocity and acceleration of each row, px; NaN counts as none, for it lands nowhere."""
-    N, K, h, w = members.shape
-    for row in prange(N * h):
-        n, y = row // h, row % h
-        for which in range(2):
-            largest = np.float32(0)
-            for m in range((K - 1) // 6):
-                for x in range(w):
-                    size = abs(members[n, 6 * m + 2 * which + 1, y, x])
-                    largest = size if size > largest else largest
-            furthest[n, y, which] = largest
 
 
 @kernel
