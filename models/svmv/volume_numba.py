@@ -102,20 +102,19 @@ def match(left, right, before, after, above, radius, sharpness, flow, cost, peak
                 bottom = above[n, lower, first, k] * (_ONE - along) + above[n, lower, second, k] * along
                 motion[x, k] = longer * (top * (_ONE - down) + bottom * down)
         scale = np.float32(1.0 / C)
-        for x in range(W):
-            for c in range(C):
-                mine[c] = own[c, x] * scale
-            for far in range(2):
+        for far in range(2):  # one picture after the other: a row of windows in both is more than the first cache holds
+            for x in range(W):
+                for c in range(C):
+                    mine[c] = own[c, x] * scale
                 x0, fx = _corner(np.float32(x) + motion[x, 2 * far], W, side)
                 y0, fy = _corner(np.float32(y) + motion[x, 2 * far + 1], H, side)
                 _products(mine, outer if far else near, nothing, x0 - radius, y0 - radius, side, dots)
                 for k in range(side * side):
                     between[k] = dots[k] + (dots[k + 1] - dots[k]) * fx
-                best = _NEVER
                 for k in range(window):
-                    value = between[k] + (between[k + side] - between[k]) * fy
-                    found[k] = value
-                    best = max(best, value + unseen[k])
+                    found[k] = between[k] + (between[k + side] - between[k]) * fy
+                    shares[k] = found[k] + unseen[k]
+                best = _largest(shares)
                 for k in range(window):
                     line[x, far * window + k] = stored(found[k], line)
                 total, across, along = np.float32(0), np.float32(0), np.float32(0)
@@ -126,6 +125,18 @@ def match(left, right, before, after, above, radius, sharpness, flow, cost, peak
                     across += shares[k] * columns[k]
                     along += shares[k] * rows[k]
                 peak[x, 2 * far], peak[x, 2 * far + 1] = across / total, along / total
+
+
+@part
+def _largest(numbers):  # type: ignore[no-untyped-def]
+    """The largest of some numbers, which it overwrites: halves are compared as vectors, a running maximum is not."""
+    count = len(numbers)
+    while count > 1:
+        half = (count + 1) // 2
+        for k in range(count - half):
+            numbers[k] = numbers[k] if numbers[k] > numbers[k + half] else numbers[k + half]
+        count = half
+    return numbers[0]
 
 
 @part
