@@ -66,8 +66,8 @@ def match(left, right, before, after, above, radius, sharpness, flow, cost, peak
         right: of I₁.
         before: of I₋₁.
         after: of I₂.
-        above: (N, h/2, w/2, 4), motion of the level above, near then far, px there; of one pixel: everywhere the same;
-            or (N, h, w, 4), motion at this level that is to be refined.
+        above: (N, ⌈h/2⌉, ⌈w/2⌉, 4), motion of the level above, near then far, px there; of one pixel: everywhere the
+            same; or (N, h, w, 4), motion at this level that is to be refined.
         radius: r, px.
         sharpness: of the softmax.
         flow: (N, h, w, 4), out: `above`, brought to this level, px.
@@ -164,7 +164,7 @@ def gather(left, right, flow, peaks, above, radius, start, joined):  # type: ign
         right: of I₁.
         flow: (N, h, w, 4), motion as `match` left it, px.
         peaks: (N, h, w, 4), as `match` gave them, px.
-        above: (N, h/2, w/2, S), the level above's state; of one pixel: everywhere the same; or (N, h, w, S).
+        above: (N, ⌈h/2⌉, ⌈w/2⌉, S), the level above's state; of one pixel: everywhere the same; or (N, h, w, S).
         radius: of the correlation, px.
         start: first channel.
         joined: (N, h, w, start + D + 8 + S), out: context, flow/8, peaks/radius, the state brought to this level.
