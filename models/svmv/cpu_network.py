@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from svmv import features_numba, motion_numba, volume_numba
-from svmv.features import CELL, Features
+from svmv.features import Features, padded_size
 from svmv.model import SVMV, Window
 from svmv.motion import Motion, moving
 from svmv.packed import PackedConv, convolution, weights
@@ -38,7 +38,8 @@ class CpuNetwork:
     @torch.inference_mode()
     def encode(self, frames: Tensor) -> Features:
         """See `SVMV.encode`."""
-        return self._encoder(frames.float(), self.config.levels(*frames.shape[2:]), cell=CELL)
+        size = frames.shape[2], frames.shape[3]
+        return self._encoder(frames.float(), self.config.levels(*size), padded_size(*size))
 
     @torch.inference_mode()
     def decode(
@@ -59,7 +60,7 @@ class CpuNetwork:
     @torch.inference_mode()
     def encode_exactly(self, frames: Tensor, levels: int) -> Features:
         """See `inference.Network`."""
-        return self._encoder(frames, levels)
+        return self._encoder(frames, levels, (frames.shape[2], frames.shape[3]))
 
     @torch.inference_mode()
     def decode_coarse(self, window: Window) -> Level:
@@ -88,17 +89,17 @@ class _Encoder:
         self._both = PackedConv(torch.einsum("om,mikl->oikl", outer, weight), more + outer @ bias, arithmetic)
         self._matched, self._told = encoder.match.out_channels, encoder.context.out_channels
 
-    def __call__(self, frames: Tensor, levels: int, *, cell: int = 1) -> Features:
-        """As `features.Encoder`, of frames padded to multiples of `cell`."""
-        B, C, H, W = frames.shape
-        rows, columns = H + -H % cell, W + -W % cell
-        picture, scaled = _empty(B, rows, columns, C), _empty(B, rows, columns, 3)
+    def __call__(self, frames: Tensor, levels: int, size: tuple[int, int]) -> Features:
+        """As `features.Encoder`, of frames padded to a size."""
+        B, C = frames.shape[:2]
+        picture, scaled = _empty(B, *size, C), _empty(B, *size, 3)
         features_numba.pad(_array(frames), picture, scaled)
         half = _halved(scaled)
         match, context, detail = [], [], None
-        level_input = scaled
         for level in range(levels):
-            stem = _tensor(level_input)
+            if level:
+                scaled = half if level == 1 else _halved(scaled)
+            stem = _tensor(scaled)
             for conv in self._stem:
                 stem = conv(stem)
             if level == 0:
@@ -107,11 +108,10 @@ class _Encoder:
                 stem = conv(stem)
             found = _array(self._both(stem))
             a = _empty(B, found.shape[1], self._matched, found.shape[2])
-            b = np.empty((*found.shape[:3], self._told), found.dtype)
+            b = _empty(*found.shape[:3], self._told, numbers=found.dtype)
             features_numba.split(found, a, b)
             match.append(torch.from_numpy(a).permute(0, 2, 1, 3))
             context.append(_tensor(b))
-            level_input = half if level == 0 else _halved(level_input)
         assert detail is not None, "levels ≥ 1"
         return Features(_tensor(picture), _tensor(half * np.float32(0.25) + np.float32(0.45)), detail, match, context)
 
@@ -166,12 +166,13 @@ class _Decoder:
         before, left, right, after = (_rows(frame.match[level]) for frame in window)
         B, h, _, w = left.shape
         flow, peaks = _empty(2 * B, h, w, 4), _empty(2 * B, h, w, 4)
-        cost = np.empty((2 * B, h, w, self._costs), self._numbers)
+        cost = _empty(2 * B, h, w, self._costs, numbers=self._numbers)
         coarse = np.zeros((2 * B, 1, 1, 4), np.float32) if above is None else _flow(above)
         volume_numba.match(left, right, before, after, coarse, self._radius, self._sharpness, flow, cost, peaks)
         context = [_array(frame.context[level]) for frame in window[1:3]]
         hidden = np.zeros((2 * B, 1, 1, self._state), self._numbers) if above is None else _array(above.hidden)
-        joined = np.empty((2 * B, h, w, self._squeezed + context[0].shape[3] + 8 + self._state), self._numbers)
+        width = self._squeezed + context[0].shape[3] + 8 + self._state
+        joined = _empty(2 * B, h, w, width, numbers=self._numbers)
         volume_numba.gather(*context, flow, peaks, hidden, self._radius, self._squeezed, joined)
         state = _tensor(joined)
         state[:, : self._squeezed] = self._squeeze(_tensor(cost))
@@ -210,7 +211,7 @@ class _Ensemble:
         lifted = _array(self._lift(levels[-1].hidden))
         details = _array(left.detail), _array(right.detail)
         B, h, w, _ = details[0].shape
-        joined, known = np.empty((2 * B, h, w, self._width), self._numbers), _empty(2 * B, h, w, 7)
+        joined, known = _empty(2 * B, h, w, self._width, numbers=self._numbers), _empty(2 * B, h, w, 7)
         halves = _array(left.half), _array(right.half)
         motion_numba.compare(lifted, *details, *halves, _flow(levels[-1]), joined, known)
         out = _tensor(joined)
@@ -236,8 +237,8 @@ class _Ensemble:
         )
 
 
-def _empty(*shape: int) -> Array:
-    return np.empty(shape, np.float32)
+def _empty(*shape: int, numbers: npt.DTypeLike = np.float32) -> npt.NDArray[Any]:
+    return np.empty(shape, numbers)
 
 
 def _numbers(arithmetic: torch.dtype) -> type[np.float32] | type[np.uint16]:
@@ -275,7 +276,7 @@ def _tensor(x: npt.NDArray[Any]) -> Tensor:
 
 def _halved(x: Array) -> Array:
     """Means of 2 × 2 pixels, after padding to multiples of `CELL`."""
-    B, H, W, C = x.shape
-    half = _empty(B, -(-H // CELL) * CELL // 2, -(-W // CELL) * CELL // 2, C)
+    rows, columns = padded_size(x.shape[1], x.shape[2])
+    half = _empty(len(x), rows // 2, columns // 2, x.shape[3])
     features_numba.halve(x, half)
     return half

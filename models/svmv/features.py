@@ -29,7 +29,13 @@ def conv(inputs: int, outputs: int, *, stride: int = 1) -> nn.Sequential:
 def padded(picture: Tensor) -> Tensor:
     """(B, C, H, W), its last row and column repeated until both sides are multiples of `CELL`."""
     H, W = picture.shape[2:]
-    return F.pad(picture, (0, -W % CELL, 0, -H % CELL), mode="replicate") if H % CELL or W % CELL else picture
+    rows, columns = padded_size(H, W)
+    return picture if (rows, columns) == (H, W) else F.pad(picture, (0, columns - W, 0, rows - H), mode="replicate")
+
+
+def padded_size(height: int, width: int) -> tuple[int, int]:
+    """The next multiples of `CELL`."""
+    return height + -height % CELL, width + -width % CELL
 
 
 class Encoder(nn.Module):

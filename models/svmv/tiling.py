@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from svmv.features import CELL, Features
+from svmv.features import CELL, Features, padded_size
 from svmv.inference import Network
 from svmv.motion import Motion
 from svmv.volume import double
@@ -156,7 +156,7 @@ def enlarged(motion: Motion, pictures: Tensor, size: tuple[int, int]) -> Motion:
 
 def _padded(size: tuple[int, int]) -> Box:
     """The frame as the network pads it."""
-    return Box(0, 0, size[0] + -size[0] % CELL, size[1] + -size[1] % CELL)
+    return Box(0, 0, *padded_size(*size))
 
 
 def _cores(size: tuple[int, int], *, step: int) -> list[Box]:
