@@ -8,7 +8,6 @@ the CPU; `minterpolate` in one thread, as FFmpeg has it.
 
 import argparse
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -33,22 +32,20 @@ class Ours:
     name = "svmv"
 
     def __init__(self, device: torch.device, model: str) -> None:
-        self._dtype = DTYPES[choose_precision("auto", device)]
         self._device = device
-        self._network = svmv.ready(svmv.load(model), device, self._dtype)
+        self._network = svmv.ready(svmv.load(model), device, DTYPES[choose_precision("auto", device)])
 
     @torch.inference_mode()
     def predict(self, kept: Clip, gaps: list[Gap]) -> Iterator[torch.Tensor]:
         """See `svmv.training.evaluation.Method`."""
         known: dict[int, svmv.Features] = {}
         for gap in gaps:
-            with nullcontext() if self._dtype is torch.float32 else torch.autocast(self._device.type, self._dtype):
-                for index in gap.window:
-                    if index not in known:
-                        picture = torch.from_numpy(kept[index : index + 1]).to(self._device)
-                        known[index] = self._network.encode(picture.float() / 255)
-                window = tuple(known[index] for index in gap.window)
-                motion = self._network.decode(window, size=(kept.shape[2], kept.shape[3]))
+            for index in gap.window:
+                if index not in known:
+                    picture = torch.from_numpy(kept[index : index + 1]).to(self._device)
+                    known[index] = self._network.encode(picture.float() / 255)
+            window = tuple(known[index] for index in gap.window)
+            motion = self._network.decode(window, size=(kept.shape[2], kept.shape[3]))
             times = torch.tensor([gap.times], device=self._device)
             yield self._network.synthesize(motion, times)[0].cpu()
             known = {index: features for index, features in known.items() if index >= gap.left}

@@ -7,7 +7,6 @@ For each: ms per new frame, MACs of a gap, share of the machine's measured ceili
 
 import argparse
 from collections.abc import Callable
-from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import svmv
 from benchmarks.common import best, ceiling, choose_clock, machine, peak_host
+from svmv.inference import PlainNetwork
 from svmv_cli.pipeline.interpolate import choose_device, choose_precision
 
 SIZES = {"480p": (480, 864), "720p": (720, 1280), "1080p": (1080, 1920), "4K": (2160, 3840)}
@@ -40,20 +40,19 @@ def macs(network: svmv.SVMV, size: tuple[int, int]) -> float:
 
 @torch.inference_mode()
 def measure(
-    network: svmv.Network, pictures: list[Tensor], *, dtype: torch.dtype, repeat: int, clock: Callable[[], float]
+    network: svmv.Network, pictures: list[Tensor], *, repeat: int, clock: Callable[[], float]
 ) -> tuple[float, float]:
     """Seconds for what a gap costs once (encode one frame, decode one window), and for each new picture."""
     device = pictures[0].device
-    with nullcontext() if dtype is torch.float32 else torch.autocast(device.type, dtype):
-        window = tuple(network.encode(picture) for picture in pictures)
-        size = (pictures[0].shape[2], pictures[0].shape[3])
-        motion = network.decode(window, size=size)
+    window = tuple(network.encode(picture) for picture in pictures)
+    size = (pictures[0].shape[2], pictures[0].shape[3])
+    motion = network.decode(window, size=size)
 
-        def analyse() -> None:
-            network.encode(pictures[3])
-            network.decode(window, size=size)
+    def analyse() -> None:
+        network.encode(pictures[3])
+        network.decode(window, size=size)
 
-        fixed = best(analyse, device=device, repeat=repeat, clock=clock)
+    fixed = best(analyse, device=device, repeat=repeat, clock=clock)
     half = torch.full((1, 1), 0.5, device=device)
     each = best(lambda: network.synthesize(motion, half), device=device, repeat=repeat, clock=clock)
     return fixed, each
@@ -87,11 +86,12 @@ def main() -> None:
         count = macs(network, size)
         forms: dict[str, svmv.Network] = {"ready": svmv.ready(network, device, dtype)}
         if options.definition:
-            forms["definition"] = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            plain = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            forms["definition"] = PlainNetwork(plain, dtype)
         for form, runner in forms.items():
             if device.type == "cuda":
                 torch.cuda.reset_peak_memory_stats(device)
-            fixed, each = measure(runner, film(*size, device), dtype=dtype, repeat=options.repeat, clock=clock)
+            fixed, each = measure(runner, film(*size, device), repeat=options.repeat, clock=clock)
             used = torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else peak_host()
             for factor in factors:
                 gap = fixed + (factor - 1) * each

@@ -1,5 +1,6 @@
 """The network made ready to run, in one of two forms: as it is, or the CPU's fused twin."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 import torch
@@ -45,30 +46,55 @@ def ready(network: SVMV, device: torch.device, dtype: torch.dtype) -> Network:
     """The fastest form of a network for a device and the arithmetic of its convolutions; for inference only."""
     if device.type == "cpu":
         return CpuNetwork(network, dtype)
-    return PlainNetwork(network.to(device, memory_format=torch.channels_last).eval())  # type: ignore[call-overload]
+    return PlainNetwork(network.to(device, memory_format=torch.channels_last).eval(), dtype)  # type: ignore[call-overload]
 
 
 class PlainNetwork:
     """`SVMV` as it is, for all devices that have no twin of their own."""
 
-    def __init__(self, network: SVMV) -> None:
+    def __init__(self, network: SVMV, arithmetic: torch.dtype = torch.float32) -> None:
+        """`arithmetic`: of the convolutions, by autocast; coordinates and the splat stay float32."""
         self._network = network
+        self._arithmetic = arithmetic
         self.config = network.config
-        self.encode, self.decode, self.synthesize = network.encode, network.decode, network.synthesize
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        if self._arithmetic is torch.float32:
+            return nullcontext()
+        return torch.autocast(next(self._network.parameters()).device.type, self._arithmetic)
+
+    def encode(self, frames: Tensor) -> Features:
+        """See `SVMV.encode`."""
+        with self._autocast():
+            return self._network.encode(frames)
+
+    def decode(
+        self, window: Window, *, size: tuple[int, int], spacing: Tensor | None = None, refinements: int | None = None
+    ) -> Motion:
+        """See `SVMV.decode`."""
+        with self._autocast():
+            return self._network.decode(window, size=size, spacing=spacing, refinements=refinements)
+
+    def synthesize(self, motion: Motion, t: Tensor) -> Tensor:
+        """See `SVMV.synthesize`."""
+        return self._network.synthesize(motion, t)
 
     def encode_exactly(self, frames: Tensor, levels: int) -> Features:
         """See `Network`."""
-        features: Features = self._network.encoder(frames, levels)
+        with self._autocast():
+            features: Features = self._network.encoder(frames, levels)
         return features
 
     def decode_coarse(self, window: Window) -> Level:
         """See `Network`."""
         volume: MotionVolume = self._network.volume
-        return volume.coarser(window, down_to=0)[-1]
+        with self._autocast():
+            return volume.coarser(window, down_to=0)[-1]
 
     def decode_finest(self, window: Window, above: Level, *, size: tuple[int, int], spacing: Tensor) -> Motion:
         """See `Network`."""
         volume: MotionVolume = self._network.volume
-        levels = volume.finest(window, enlarged(above, *window[1].match[0].shape[2:]))
-        motion: Motion = self._network.ensemble(window[1], window[2], levels, size=size, spacing=spacing)
+        with self._autocast():
+            levels = volume.finest(window, enlarged(above, *window[1].match[0].shape[2:]))
+            motion: Motion = self._network.ensemble(window[1], window[2], levels, size=size, spacing=spacing)
         return motion

@@ -220,8 +220,7 @@ def straight(picture: Tensor) -> Tensor:
 def _mixed(gains: Matrix, picture: Tensor) -> Tensor:
     """(1, inputs, H, W) → (1, outputs, H, W), one pixel at a time."""
     weight = torch.from_numpy(gains).to(picture.device, torch.float32)
-    with torch.autocast(picture.device.type, enabled=False):
-        return torch.einsum("oi,bihw->bohw", weight, picture)
+    return torch.einsum("oi,bihw->bohw", weight, picture)
 
 
 def _twice(x: Tensor, cosited: bool) -> Tensor:

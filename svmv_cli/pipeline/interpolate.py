@@ -4,7 +4,6 @@ import hashlib
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from fractions import Fraction
 from functools import partial
 from typing import Literal
@@ -192,11 +191,10 @@ class NetworkInterpolator:
     def _between(
         self, windows: Sequence[Window], phases: Sequence[tuple[Fraction, ...]]
     ) -> list[list[tuple[Plane, ...]]]:
-        with self._arithmetic():
-            if self._side is not None:
-                pairs = zip(windows, phases, strict=True)
-                return [self._in_tiles(window, wanted, self._side) for window, wanted in pairs]
-            motion = self._motion(windows)
+        if self._side is not None:
+            pairs = zip(windows, phases, strict=True)
+            return [self._in_tiles(window, wanted, self._side) for window, wanted in pairs]
+        motion = self._motion(windows)
         # Windows with fewer phases than the longest are padded with ½ and the surplus dropped.
         longest = max(len(p) for p in phases)
         padded = [[float(x) for x in p] + [0.5] * (longest - len(p)) for p in phases]
@@ -210,11 +208,6 @@ class NetworkInterpolator:
                         picture = straight(picture[None])[0]
                     made[index].append(self.converter.to_planes(picture))
         return made
-
-    def _arithmetic(self) -> AbstractContextManager[object]:
-        if self.precision == "fp32":
-            return nullcontext()
-        return torch.autocast(self.converter.device.type, _DTYPES[self.precision])
 
     def _motion(self, windows: Sequence[Window]) -> svmv.Motion:
         rows = [[self._features(f) for f in (w.before, w.left, w.right, w.after)] for w in windows]

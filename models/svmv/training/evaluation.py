@@ -5,7 +5,6 @@ Clips are uint8 (N, 3, H, W), RGB. All methods see the same kept pictures and ar
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from math import inf, isnan, nan
 from typing import Protocol
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from svmv.features import Features
+from svmv.inference import PlainNetwork
 from svmv.metrics import psnr, sharpness, similarity, temporal_psnr
 from svmv.model import SVMV
 
@@ -227,10 +227,9 @@ class Network:
     """SVMV as a method; each kept picture is encoded once."""
 
     def __init__(self, model: SVMV, *, name: str = "svmv", dtype: torch.dtype = torch.float32) -> None:
-        """`dtype`: arithmetic of the convolutions, by autocast; coordinates and the splat stay float32."""
+        """`dtype`: arithmetic of the convolutions; coordinates and the splat stay float32."""
         self.name = name
-        self._model = model.eval()
-        self._dtype = dtype
+        self._network = PlainNetwork(model.eval(), dtype)
         self._device = next(model.parameters()).device
 
     def predict(self, kept: Clip, gaps: Sequence[Gap]) -> Iterator[Tensor]:
@@ -243,20 +242,13 @@ class Network:
 
     @torch.inference_mode()
     def _encode(self, picture: Clip) -> Features:
-        with self._autocast():
-            return self._model.encode(torch.from_numpy(picture).to(self._device)[None].float() / 255)
+        return self._network.encode(torch.from_numpy(picture).to(self._device)[None].float() / 255)
 
     @torch.inference_mode()
     def _between(self, encoded: dict[int, Features], gap: Gap, size: tuple[int, ...]) -> Tensor:
         before, left, right, after = (encoded[index] for index in gap.window)
-        with self._autocast():
-            ends = gap.window[0] == gap.left, gap.window[3] == gap.left + 1
-            spacing = torch.tensor([[inf if end else 1.0 for end in ends]], device=self._device)
-            motion = self._model.decode((before, left, right, after), size=(size[0], size[1]), spacing=spacing)
+        ends = gap.window[0] == gap.left, gap.window[3] == gap.left + 1
+        spacing = torch.tensor([[inf if end else 1.0 for end in ends]], device=self._device)
+        motion = self._network.decode((before, left, right, after), size=(size[0], size[1]), spacing=spacing)
         times = torch.tensor([gap.times], dtype=torch.float32, device=self._device)
-        return self._model.synthesize(motion, times)[0]
-
-    def _autocast(self) -> AbstractContextManager[object]:
-        if self._dtype is torch.float32:
-            return nullcontext()
-        return torch.autocast(self._device.type, self._dtype)
+        return self._network.synthesize(motion, times)[0]
