@@ -11,6 +11,7 @@ from svmv.training.data import Sample
 from svmv.training.losses import (
     charbonnier,
     decibel,
+    dullness,
     endpoint,
     laplacian,
     level_reprojection,
@@ -59,6 +60,15 @@ def test_decibel_is_psnr_averaged_over_samples_up_to_its_floor() -> None:
     off = target + torch.tensor([0.1, 0.01]).view(2, 1, 1, 1)
     assert -10 * float(decibel(off, target, floor=0.0)) == pytest.approx((20 + 40) / 2, abs=1e-3)
     assert -10 * float(decibel(target, target, floor=1e-5)) == pytest.approx(50)
+
+
+def test_dullness_is_the_gradient_energy_that_is_missing() -> None:
+    target = noise(5, 2, 3, 24, 24)
+    grey = target.mean(dim=(2, 3), keepdim=True)
+    assert float(dullness(target, target)) == 0
+    assert float(dullness(grey + 2 * (target - grey), target)) == 0  # too sharp is not dull
+    half = torch.stack([target[0], (grey + 0.5 * (target - grey))[1]])  # a quarter of the energy in one of two samples
+    assert float(dullness(half, target)) == pytest.approx(0.75 / 2, abs=1e-3)
 
 
 def test_laplacian_feels_a_shift_of_level_in_the_coarsest_band_only() -> None:

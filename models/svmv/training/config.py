@@ -24,6 +24,7 @@ class Schedule:
     clip: float = 1.0  # gradient norm
     ema: float = 0.999
     decibel_weight: float = 0.05  # of the mean log₁₀ squared error, beside the picture's absolute error
+    energy_weight: float = 0.0  # of the gradient energy that the picture lacks
     refined: float = 0.5  # share of steps with one refinement, so that the weights serve both ways
     frozen_encoder: float = 0.0  # part of the run, from its start, that leaves the encoder as it came
     flow_weight: tuple[float, float] = (0.05, 0.005)  # of the end-point error, start and end

@@ -20,7 +20,7 @@ from svmv.training.augment import augment
 from svmv.training.config import Schedule
 from svmv.training.data import RealSource, Sample
 from svmv.training.feed import Feeder
-from svmv.training.losses import charbonnier, decibel, endpoint, laplacian, level_reprojection, variance_aware
+from svmv.training.losses import charbonnier, decibel, dullness, endpoint, laplacian, level_reprojection, variance_aware
 from svmv.training.synthetic import SyntheticSource, Truth
 
 _CUTTERS = 4  # threads that cut batches for a GPU
@@ -154,6 +154,9 @@ class Trainer:
         losses = {"picture": laplacian(predicted, sample.target) + charbonnier(predicted - sample.target).mean()}
         losses["decibel"] = decibel(predicted, sample.target)
         total = losses["picture"] + schedule.decibel_weight * losses["decibel"]
+        if schedule.energy_weight:
+            losses["dullness"] = dullness(predicted, sample.target)
+            total = total + schedule.energy_weight * losses["dullness"]
         if truth is not None:
             losses["flow"] = endpoint(motion.levels, truth)
             total = total + schedule.at(schedule.flow_weight, done) * losses["flow"]

@@ -41,6 +41,25 @@ def decibel(predicted: Tensor, target: Tensor, floor: float = 1e-5) -> Tensor:
     return ((predicted - target).square().mean(dim=(1, 2, 3)) + floor).log10().mean()
 
 
+def dullness(predicted: Tensor, target: Tensor, floor: float = 1e-5) -> Tensor:
+    """Mean over samples of the share of the target's gradient energy that the prediction lacks, 0 for one as sharp.
+
+    The best guess by squared error is the mean of all likely pictures, which is softer than any of them. This asks for
+    a sharper one that costs little of the other losses, `svmv.metrics.sharpness` being what it is judged by.
+
+    Args:
+        predicted: (B, 3, H, W).
+        target: the same.
+        floor: gradient energy, in squares of [0, 1], beside which noise of a code does not count.
+    """
+    return (1 - (_energy(predicted) + floor) / (_energy(target) + floor)).clamp_min(0).mean()
+
+
+def _energy(pictures: Tensor) -> Tensor:
+    across, down = (pictures.diff(dim=axis).square().mean(dim=(1, 2, 3)) for axis in (-1, -2))
+    return across + down
+
+
 def reprojection(a: Tensor, b: Tensor) -> Tensor:
     """L_PE: (B, 1, H, W) photometric error of two pictures, colour plus locally normalised brightness.
 
