@@ -14,6 +14,7 @@ class SVMVConfig:
     detail_channels: int = 12  # width of what the ensemble head reads at 1/2
     context_channels: int = 32  # width of what the decoder reads of the features
     hidden_channels: int = 64  # decoder state, carried from level to level
+    detail_radius: int = 0  # correlation window of the ensemble head, px at 1/2; 0: it has none
     head_channels: int = 32  # ensemble head width at 1/2
     radius: int = 3  # correlation window, px at each level
     refinements: int = 0  # further passes at the finest level, by a decoder of their own

@@ -45,9 +45,7 @@ class _Products(torch.autograd.Function):
         B, H, W, C = a_.shape
         side = 2 * radius + 2
         out = a_.new_empty(B, H, W, side * side)
-        with torch.cuda.device(
-            a_.device if a_.is_cuda else -1
-        ):  # Triton launches on the current device, which may be another one
+        with launching_on(a_):
             _lookup[_programs(a_)](a_, b_, left, top, out, H, W, *_shape(C, side), radius, _BLOCK)
         ctx.save_for_backward(a_, b_, left, top)
         ctx.radius = radius

@@ -190,6 +190,8 @@ class _Ensemble:
         self._numbers = _numbers(arithmetic)
         ensemble = network.ensemble
         self._members = ensemble.members
+        self._radius = ensemble.radius
+        self._sharpness = np.float32(1 if ensemble.peak is None else ensemble.peak.log_sharpness.exp().item())
         self._doubt = np.float32(ensemble.doubt.item())
         # The shuffle reads channel 4·c + place for channel c of each of four pixels; ordered by place, runs stay whole.
         weight, bias = weights(convolution(ensemble.lift))
@@ -211,9 +213,12 @@ class _Ensemble:
         lifted = _array(self._lift(levels[-1].hidden))
         details = _array(left.detail), _array(right.detail)
         B, h, w, _ = details[0].shape
-        joined, known = _empty(2 * B, h, w, self._width, numbers=self._numbers), _empty(2 * B, h, w, 7)
+        joined, known = _empty(2 * B, h, w, self._width, numbers=self._numbers), _empty(2 * B, h, w, 9)
         halves = _array(left.half), _array(right.half)
-        motion_numba.compare(lifted, *details, *halves, _flow(levels[-1]), joined, known)
+        rows = [_unit_rows(detail) if self._radius else _empty(0, 0, 0, 0) for detail in details]
+        motion_numba.compare(
+            lifted, *details, *halves, *rows, _flow(levels[-1]), self._radius, self._sharpness, joined, known
+        )
         out = _tensor(joined)
         for conv in self._layers:
             out = conv(out)
@@ -232,7 +237,7 @@ class _Ensemble:
             sharpness=packed[:, -1:],
             levels=levels,
             size=size,
-            members=packed,
+            whole=packed,
             furthest=torch.stack([reach(each[:, :, 0:2]), reach(each[:, :, 2:4])], dim=2),
         )
 
@@ -259,6 +264,14 @@ def _array(x: Tensor) -> npt.NDArray[Any]:
 def _rows(x: Tensor) -> Array:
     """(B, C, H, W) → the same numbers as (B, H, C, W); no copy if they lie so already."""
     rows: Array = x.permute(0, 2, 1, 3).contiguous().numpy()
+    return rows
+
+
+def _unit_rows(detail: npt.NDArray[Any]) -> Array:
+    """(B, h, w, D) → (B, h, D, w), float32, at unit mean square over D."""
+    B, h, w, D = detail.shape
+    rows, nothing = _empty(B, h, D, w), _empty(B, h, w, 0, numbers=detail.dtype)
+    features_numba.split(detail, rows, nothing)
     return rows
 
 

@@ -26,6 +26,12 @@ def conv(inputs: int, outputs: int, *, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1), nn.LeakyReLU(0.1))
 
 
+def unit(features: Tensor) -> Tensor:
+    """(B, C, h, w), float32, brought to unit mean square over C: what `correlate` is given."""
+    exact = features.float()
+    return exact * (exact.square().mean(dim=1, keepdim=True) + 1e-4).rsqrt()
+
+
 def padded(picture: Tensor) -> Tensor:
     """(B, C, H, W), its last row and column repeated until both sides are multiples of `CELL`."""
     H, W = picture.shape[2:]
@@ -70,8 +76,7 @@ class Encoder(nn.Module):
             if detail is None:
                 detail = self.detail(stem)
             trunk = self.trunk(stem)
-            matched = self.match(trunk).float()
-            match.append(matched * (matched.square().mean(dim=1, keepdim=True) + 1e-4).rsqrt())
+            match.append(unit(self.match(trunk)))
             context.append(self.context(trunk))
         assert detail is not None, "levels ≥ 1"
         return Features(picture, F.avg_pool2d(rgb, 2), detail, match, context)

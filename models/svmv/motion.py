@@ -10,11 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from svmv.config import SVMVConfig
-from svmv.features import Features, conv
-from svmv.volume import Level, double
+from svmv.correlation import correlate
+from svmv.features import Features, conv, unit
+from svmv.volume import Level, SoftArgmax, double
 from svmv.warp import warp
 
 _SAME = 0.5 / 255  # of a colour: what rounding to eight bits hides
+_DISTRUST = 3.0  # training starts with a twentieth of the measured peak
 _LOGIT_RANGE = 7.0  # weights between e^-7 and e^7: float32 sums stay exact enough, no member can switch others off
 
 
@@ -52,6 +54,11 @@ class Motion:
         logits = self.logit + self.slope * (t.view(-1, 1, 1, 1) - 0.5)
         return offsets, logits.clamp(-_LOGIT_RANGE, _LOGIT_RANGE)
 
+    def members(self) -> Tensor:
+        """(2B, 6·M + 1, h, w), contiguous: per member velocity, acceleration, logit, slope; then sharpness."""
+        each = [self.velocity, self.acceleration, self.logit.unsqueeze(2), self.slope.unsqueeze(2)]
+        return torch.cat([torch.cat(each, dim=2).flatten(1, 2), self.sharpness], dim=1).contiguous()
+
 
 class Ensemble(nn.Module):
     """1/4-size motion and 1/2-size detail → M trajectories and weights per pixel at 1/2 size."""
@@ -60,11 +67,14 @@ class Ensemble(nn.Module):
         super().__init__()
         self.members = config.members
         self.lift = nn.Sequential(nn.Conv2d(config.hidden_channels, 4 * 16, 1), nn.PixelShuffle(2), nn.LeakyReLU(0.1))
+        self.radius = config.detail_radius
+        window = (2 * self.radius + 1) ** 2 + 2 if self.radius else 0
+        self.peak = SoftArgmax(self.radius) if self.radius else None
         width = config.head_channels
-        self.body = nn.Sequential(conv(16 + 2 * config.detail_channels + 3 + 4, width), conv(width, width))
+        self.body = nn.Sequential(conv(16 + 2 * config.detail_channels + 3 + 4 + window, width), conv(width, width))
         # Per member: velocity (2), acceleration (2), logit, slope. For all: gate of the measured acceleration, Δv (2),
-        # sharpness.
-        self.head = nn.Conv2d(width, 6 * config.members + 4, 3, 1, 1)
+        # sharpness and, where there is one, trust in the peak.
+        self.head = nn.Conv2d(width, 6 * config.members + 4 + (self.radius > 0), 3, 1, 1)
         nn.init.normal_(self.head.weight, std=1e-2)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
         self.doubt = nn.Parameter(torch.tensor(10.0))  # log weight lost per unit of photometric error
@@ -82,12 +92,18 @@ class Ensemble(nn.Module):
         error = anchor_half - carried[:, -3:]
         lifted = self.lift(finest.hidden)
         parts = [lifted, detail, carried[:, :-3], error * 4, flow / 16]
+        if self.peak is not None:
+            cost = correlate(unit(detail), unit(other), near, radius=self.radius)
+            peak = self.peak(cost)
+            parts += [cost, peak / self.radius]
         out = self.head(self.body(torch.cat([p.to(lifted.dtype) for p in parts], dim=1))).float()
         B, _, h, w = out.shape
         M = self.members
         member = out[:, : 6 * M].view(B, M, 6, h, w)
         gate = torch.sigmoid(out[:, 6 * M : 6 * M + 1] - 1)
         shared = near + out[:, 6 * M + 1 : 6 * M + 3]
+        if self.peak is not None:
+            shared = shared + torch.sigmoid(out[:, 6 * M + 4 :] - _DISTRUST) * peak
         curve = gate * acceleration(near, far, spacing.T.flatten())
         mistake = error.abs().mean(dim=1, keepdim=True)
         moves = moving(left.half, right.half).repeat(2, 1, 1, 1)[:, None]
@@ -97,7 +113,7 @@ class Ensemble(nn.Module):
             acceleration=2 * (curve[:, None] + member[:, :, 2:4]) * moves,
             logit=member[:, :, 4] - self.doubt * mistake,
             slope=member[:, :, 5],
-            sharpness=2 * torch.sigmoid(out[:, 6 * M + 3 :]),
+            sharpness=2 * torch.sigmoid(out[:, 6 * M + 3 : 6 * M + 4]),
             levels=levels,
             size=size,
         )

@@ -10,13 +10,16 @@ from numba import prange
 
 from svmv.bfloat16_numba import stored, value
 from svmv.jit import inlined, kernel
-from svmv.volume_numba import doubled, sigmoid
+from svmv.volume_numba import doubled, look, looking, sigmoid
 
+_PITCH = 8  # of the correlation windows' rows in memory: whole vectors
 _ONE, _TWO, _THREE, _FOUR, _16TH = (np.float32(k) for k in (1, 2, 3, 4, 1 / 16))
 
 
 @kernel
-def compare(lifted, left, right, left_half, right_half, coarse, joined, known):  # type: ignore[no-untyped-def]
+def compare(  # type: ignore[no-untyped-def]
+    lifted, left, right, left_half, right_half, left_rows, right_rows, coarse, radius, sharpness, joined, known
+):
     """What the ensemble head reads at 1/2: state, details, details where the motion leads, what differs there, motion.
 
     Args:
@@ -25,13 +28,21 @@ def compare(lifted, left, right, left_half, right_half, coarse, joined, known): 
         right: of I₁.
         left_half: (B, h, w, 3), I₀ at 1/2, RGB.
         right_half: I₁ at 1/2.
+        left_rows: (B, h, D, w), details of I₀ at unit mean square; not read without a window.
+        right_rows: of I₁.
         coarse: (N, h/2, w/2, 4), motion at 1/4, near then far, px there.
-        joined: (N, h, w, ≥ K + 2·D + 7), out; channels beyond that are zero.
-        known: (N, h, w, 7), out: the difference, the motion in px at 1/2; exact where `joined` is not.
+        radius: r of the window in which details are correlated, px, at most 3; 0: none.
+        sharpness: of the softmax of that correlation.
+        joined: (N, h, w, ≥ K + 2·D + 7), out; with a window (2r+1)² + 2 more: the correlation, the peak over r.
+            Channels beyond that are zero.
+        known: (N, h, w, 9), out: the difference, the motion and the peak in px at 1/2; exact where `joined` is not.
     """
     B, H, W, D = left.shape
     K = lifted.shape[3] // 4
-    width = joined.shape[3]
+    width, start = joined.shape[3], K + 2 * D + 7
+    across = 2 * radius + 1
+    scale, reach = np.float32(1.0 / D), _ONE / np.float32(max(radius, 1))
+    nothing = np.zeros((D, W), np.float32)
     for row in prange(2 * B * H):
         n, y = row // H, row % H
         b = n % B
@@ -42,7 +53,7 @@ def compare(lifted, left, right, left_half, right_half, coarse, joined, known): 
         out, state, exact = joined[n, y], lifted[n, y // 2], known[n, y]
         up, low, down = doubled(y, H // 2)
         upper, lower = coarse[n, up], coarse[n, low]
-        flow = np.empty(4, np.float32)
+        flow, mine, scratch = np.empty(4, np.float32), np.empty(D, np.float32), looking(radius, _PITCH)
         for x in range(W):
             place = K * (2 * (y % 2) + x % 2)
             for c in range(K):
@@ -68,8 +79,22 @@ def compare(lifted, left, right, left_half, right_half, coarse, joined, known): 
             for k in range(4):
                 exact[x, 3 + k] = flow[k]
                 out[x, K + 2 * D + 3 + k] = stored(flow[k] * _16TH, out)
-            for c in range(K + 2 * D + 7, width):
+            exact[x, 7:] = 0
+            for c in range(start, width):
                 out[x, c] = 0
+        if radius > 0:  # a loop of its own: what it reads is more than the first cache holds beside all that
+            own_rows, other_rows = (left_rows[b], right_rows[b]) if n < B else (right_rows[b], left_rows[b])
+            for x in range(W):
+                for c in range(D):
+                    mine[c] = own_rows[y, c, x] * scale
+                ahead, aside = np.float32(x) + exact[x, 3], np.float32(y) + exact[x, 4]
+                peak = look(mine, other_rows, nothing, ahead, aside, radius, _PITCH, sharpness, scratch)
+                for i in range(across):
+                    for j in range(across):
+                        out[x, start + i * across + j] = stored(scratch[2][i * _PITCH + j], out)
+                for k in range(2):
+                    exact[x, 7 + k] = peak[k]
+                    out[x, start + across * across + k] = stored(peak[k] * reach, out)
 
 
 @inlined
@@ -86,8 +111,8 @@ def unfold(head, known, moves, rate, doubt, members):  # type: ignore[no-untyped
     """The head's output → what `Motion` holds.
 
     Args:
-        head: (N, h, w, 6·M + 4).
-        known: (N, h, w, 7), as `compare` gave it.
+        head: (N, h, w, 6·M + 4); one more where there is a peak to trust.
+        known: (N, h, w, 9), as `compare` gave it.
         moves: (B, h, w, 1), as `motion.moving` gives it.
         rate: (N,), r = 1/τ of `motion.acceleration`.
         doubt: log weight lost per unit of photometric error.
@@ -108,9 +133,10 @@ def unfold(head, known, moves, rate, doubt, members):  # type: ignore[no-untyped
         for x in range(W):
             base[4, x] = doubt * (abs(read[x, 0]) + abs(read[x, 1]) + abs(read[x, 2])) / _THREE
             gate = share * sigmoid(said[6 * M, x] - _ONE)
+            trust = sigmoid(said[6 * M + 4, x] - _THREE) if K > 6 * M + 4 else np.float32(0)
             for axis in range(2):
                 near, far = read[x, 3 + axis], read[x, 5 + axis]
-                base[axis, x] = near + said[6 * M + 1 + axis, x]
+                base[axis, x] = near + said[6 * M + 1 + axis, x] + trust * read[x, 7 + axis]
                 base[2 + axis, x] = gate * (near + r * far)
         for m in range(M):
             for k in range(4):

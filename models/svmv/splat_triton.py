@@ -15,7 +15,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-_BLOCK = 256  # px per program
+BLOCK = 256  # px per program
 
 
 def splat_triton(values: Tensor, offsets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -47,7 +47,7 @@ def check_size(what: str, numbers: int) -> None:
     Raises:
         ValueError: one picture holds 2³¹ numbers or more (8K with alpha holds 0.17·10⁹).
     """
-    if numbers >= 2**31 - _BLOCK:
+    if numbers >= 2**31 - BLOCK:
         raise ValueError(f"the Triton {what} takes less than 2^31 numbers per picture, got {numbers}")
 
 
@@ -62,10 +62,8 @@ class _Splat(torch.autograd.Function):
         v, o, w = (x.detach().contiguous() for x in (values, offsets, weights))
         B, C, H, W = v.shape
         grid = v.new_zeros(B, C + 1, H, W)
-        with torch.cuda.device(
-            v.device if v.is_cuda else -1
-        ):  # Triton launches on the current device, which may be another one
-            _scatter[_programs(v)](v, o, w, grid, o.shape[1], H, W, C, triton.next_power_of_2(C + 1), _BLOCK)
+        with launching_on(v):
+            _scatter[_programs(v)](v, o, w, grid, o.shape[1], H, W, C, triton.next_power_of_2(C + 1), BLOCK)
         ctx.save_for_backward(v, o, w)
         return grid[:, :C], grid[:, C:]
 
@@ -80,28 +78,47 @@ class _Splat(torch.autograd.Function):
         gv, go, gw = torch.empty_like(v) if wanted else v, torch.empty_like(o), torch.empty_like(w)
         lanes = triton.next_power_of_2(C + 1)
         with launching_on(v):
-            _gather[_programs(v)](v, o, w, g, gv, go, gw, o.shape[1], *v.shape[2:], C, lanes, _BLOCK, wanted)
+            _gather[_programs(v)](v, o, w, g, gv, go, gw, o.shape[1], *v.shape[2:], C, lanes, BLOCK, wanted)
         return gv if wanted else None, go, gw
 
 
 def _programs(values: Tensor) -> tuple[int, int]:
     B, _, H, W = values.shape
-    return triton.cdiv(H * W, _BLOCK), B
+    return triton.cdiv(H * W, BLOCK), B
 
 
 @triton.jit
-def _landing(offsets, member, at, live, H, W):  # type: ignore[no-untyped-def]
+def landing(px, py, live, H, W):  # type: ignore[no-untyped-def]
     """Column, row and fractions of where pixels land, and which land near enough to touch the picture.
 
-    Comparing floats first keeps wild and NaN offsets away from the integer conversion.
+    Comparing floats first keeps wild and NaN positions away from the integer conversion.
     """
-    size = H * W
-    px = (at % W).to(tl.float32) + tl.load(offsets + 2 * member * size + at, mask=live, other=0.0)
-    py = (at // W).to(tl.float32) + tl.load(offsets + (2 * member + 1) * size + at, mask=live, other=0.0)
     near = live & (px > -1) & (px < W) & (py > -1) & (py < H)
     px, py = tl.where(near, px, 0.0), tl.where(near, py, 0.0)
     left, top = tl.floor(px), tl.floor(py)
     return left.to(tl.int32), top.to(tl.int32), px - left, py - top, near
+
+
+@triton.jit
+def _moved(offsets, member, at, live, H, W):  # type: ignore[no-untyped-def]
+    """Where pixels are after a member's offsets, px."""
+    size = H * W
+    px = (at % W).to(tl.float32) + tl.load(offsets + 2 * member * size + at, mask=live, other=0.0)
+    py = (at // W).to(tl.float32) + tl.load(offsets + (2 * member + 1) * size + at, mask=live, other=0.0)
+    return px, py
+
+
+@triton.jit
+def drop(out, carried, weight, x0, y0, fx, fy, near, H, W, C: tl.constexpr, LANES: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Add what pixels carry, (LANES, BLOCK) of which C + 1 count, to the four pixels around where each lands."""
+    lane = tl.arange(0, LANES)[:, None]
+    for dy in tl.static_range(2):
+        for dx in tl.static_range(2):
+            cx, cy = x0 + dx, y0 + dy
+            share = weight * (fx if dx else 1 - fx) * (fy if dy else 1 - fy)
+            inside = near & (cx >= 0) & (cx < W) & (cy >= 0) & (cy < H)
+            target = out + lane * (H * W) + (cy * W + cx)[None, :]
+            tl.atomic_add(target, carried * share[None, :], mask=inside[None, :] & (lane <= C), sem="relaxed")
 
 
 @triton.jit
@@ -129,20 +146,14 @@ def _scatter(  # type: ignore[no-untyped-def]
     b = tl.program_id(1).to(tl.int64)
     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     live = at < size
-    lane = tl.arange(0, LANES)[:, None]
     carried = _carried(values, b, at, live, size, C, LANES)
     out = grid + b * (C + 1) * size
     for m in range(M):
         member = b * M + m
         weight = tl.load(weights + member * size + at, mask=live, other=0.0)
-        x0, y0, fx, fy, near = _landing(offsets, member, at, live, H, W)
-        for dy in tl.static_range(2):
-            for dx in tl.static_range(2):
-                cx, cy = x0 + dx, y0 + dy
-                share = weight * (fx if dx else 1 - fx) * (fy if dy else 1 - fy)
-                inside = near & (cx >= 0) & (cx < W) & (cy >= 0) & (cy < H)
-                target = out + lane * size + (cy * W + cx)[None, :]
-                tl.atomic_add(target, carried * share[None, :], mask=inside[None, :] & (lane <= C), sem="relaxed")
+        px, py = _moved(offsets, member, at, live, H, W)
+        x0, y0, fx, fy, near = landing(px, py, live, H, W)
+        drop(out, carried, weight, x0, y0, fx, fy, near, H, W, C, LANES)
 
 
 @triton.jit
@@ -173,7 +184,8 @@ def _gather(  # type: ignore[no-untyped-def]
     for m in range(M):
         member = b * M + m
         weight = tl.load(weights + member * size + at, mask=live, other=0.0)
-        x0, y0, fx, fy, near = _landing(offsets, member, at, live, H, W)
+        px, py = _moved(offsets, member, at, live, H, W)
+        x0, y0, fx, fy, near = landing(px, py, live, H, W)
         by_weight = tl.zeros([BLOCK], tl.float32)
         by_x = tl.zeros([BLOCK], tl.float32)
         by_y = tl.zeros([BLOCK], tl.float32)

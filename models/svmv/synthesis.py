@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from svmv.motion import Motion
-from svmv.splat import Backend, splat
+from svmv.splat import Backend, fastest, splat
 from svmv.volume import double
 
 _HOLE = 1e-4  # weight of the linear blend: decides only where nothing lands (the lightest member has e^-7 = 9e-4)
@@ -20,15 +20,21 @@ def synthesize(motion: Motion, t: Tensor, *, backend: Backend = "auto") -> Tenso
     Args:
         motion: of B windows.
         t: (B, T), in [0, 1].
-        backend: of the splat. "auto" on the CPU, where no gradient is wanted, is one fused pass.
+        backend: of the splat. "auto", where no gradient is wanted, is one fused pass on the CPU and with Triton.
 
     Returns:
         (B, T, C, H, W), float32, not clamped.
     """
-    if backend == "auto" and motion.pictures.device.type == "cpu" and not torch.is_grad_enabled():
-        from svmv.synthesis_numba import synthesize_numba
+    if backend == "auto" and not torch.is_grad_enabled():
+        fused = fastest(motion.pictures.device)
+        if fused == "numba":
+            from svmv.synthesis_numba import synthesize_numba
 
-        return synthesize_numba(motion, t, hole=_HOLE)
+            return synthesize_numba(motion, t, hole=_HOLE)
+        if fused == "triton":
+            from svmv.synthesis_triton import synthesize_triton
+
+            return synthesize_triton(motion, t, hole=_HOLE)
     T = t.shape[1]
     return torch.stack([_at(motion, t[:, k], backend) for k in range(T)], dim=1)
 

@@ -28,17 +28,15 @@ Array = npt.NDArray[np.float32]
 class PackedMotion(Motion):
     """A motion volume whose fields are views of one array."""
 
-    members: Tensor  # (2B, 6·M + 1, h, w): per member velocity, acceleration, logit, slope; then sharpness
+    whole: Tensor  # the array, as `members` gives it
     furthest: Tensor  # (2B, h, 2): of each row the largest vertical velocity and acceleration, px
 
 
 def packed(motion: Motion) -> tuple[Tensor, Tensor]:
-    """`members` and `furthest` of `PackedMotion`."""
+    """Members, see `Motion.members`, and `furthest` of `PackedMotion`."""
     if isinstance(motion, PackedMotion):
-        return motion.members, motion.furthest
-    each = [motion.velocity, motion.acceleration, motion.logit.unsqueeze(2), motion.slope.unsqueeze(2)]
-    members = torch.cat([torch.cat(each, dim=2).flatten(1, 2), motion.sharpness], dim=1).contiguous()
-    return members, torch.stack([reach(motion.velocity), reach(motion.acceleration)], dim=2)
+        return motion.whole, motion.furthest
+    return motion.members(), torch.stack([reach(motion.velocity), reach(motion.acceleration)], dim=2)
 
 
 def reach(motion: Tensor) -> Tensor:

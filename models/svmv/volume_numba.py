@@ -11,7 +11,7 @@ from numba import prange
 from svmv.bfloat16_numba import stored, value
 from svmv.correlation_numba import _corner
 from svmv.jit import inlined, kernel, part
-from svmv.vectors_numba import square_products
+from svmv.vectors_numba import eight_rows, six_rows
 
 _QUARTER, _ONE, _TWO, _EIGHTH = np.float32(0.25), np.float32(1), np.float32(2), np.float32(1 / 8)
 _64TH, _HALF, _6TH, _24TH, _120TH = (np.float32(1 / k) for k in (64, 2, 6, 24, 120))
@@ -87,13 +87,8 @@ def match(left, right, before, after, above, radius, sharpness, flow, cost, peak
         near = right[b] if n < B else left[b]
         outer = before[b] if n < B else after[b]
         line, motion, peak = cost[n, y], flow[n, y], peaks[n, y]
-        mine = np.empty(C, np.float32)
-        dots, between = np.zeros(side * side + 1, np.float32), np.empty(side * side, np.float32)
-        found, shares = np.empty(window, np.float32), np.empty(window, np.float32)
-        columns, rows, unseen = np.empty(window, np.float32), np.empty(window, np.float32), np.empty(window, np.float32)
-        for k in range(window):
-            columns[k], rows[k] = np.float32(k % side - radius), np.float32(k // side - radius)
-            unseen[k] = _NEVER if k % side == side - 1 else np.float32(0)
+        mine, scratch = np.empty(C, np.float32), looking(radius, side)
+        found = scratch[2]
         upper, lower, down = source(y, H, above.shape[1])
         for x in range(W):
             first, second, along = source(x, W, above.shape[2])
@@ -106,25 +101,64 @@ def match(left, right, before, after, above, radius, sharpness, flow, cost, peak
             for x in range(W):
                 for c in range(C):
                     mine[c] = own[c, x] * scale
-                x0, fx = _corner(np.float32(x) + motion[x, 2 * far], W, side)
-                y0, fy = _corner(np.float32(y) + motion[x, 2 * far + 1], H, side)
-                _products(mine, outer if far else near, nothing, x0 - radius, y0 - radius, side, dots)
-                for k in range(side * side):
-                    between[k] = dots[k] + (dots[k + 1] - dots[k]) * fx
-                for k in range(window):
-                    found[k] = between[k] + (between[k + side] - between[k]) * fy
-                    shares[k] = found[k] + unseen[k]
-                best = _largest(shares)
+                ahead, aside = np.float32(x) + motion[x, 2 * far], np.float32(y) + motion[x, 2 * far + 1]
+                across, along = look(
+                    mine, outer if far else near, nothing, ahead, aside, radius, side, sharpness, scratch
+                )
                 for k in range(window):
                     line[x, far * window + k] = stored(found[k], line)
-                total, across, along = np.float32(0), np.float32(0), np.float32(0)
-                for k in range(window):
-                    shares[k] = exponential(max((found[k] + unseen[k] - best) * sharpness, _LEAST))
-                for k in range(window):
-                    total += shares[k]
-                    across += shares[k] * columns[k]
-                    along += shares[k] * rows[k]
-                peak[x, 2 * far], peak[x, 2 * far + 1] = across / total, along / total
+                peak[x, 2 * far], peak[x, 2 * far + 1] = across, along
+
+
+@part
+def looking(radius, pitch):  # type: ignore[no-untyped-def]
+    """Room for `look`, and what it knows of its window, whose rows lie `pitch` ≥ 2r+2 numbers apart."""
+    side = 2 * radius + 2
+    window = (side - 1) * pitch
+    dots, between = np.zeros(side * pitch + 1, np.float32), np.empty(side * pitch, np.float32)
+    found, shares = np.empty(window, np.float32), np.empty(window, np.float32)
+    columns, rows, unseen = np.empty(window, np.float32), np.empty(window, np.float32), np.empty(window, np.float32)
+    for k in range(window):
+        columns[k], rows[k] = np.float32(k % pitch - radius), np.float32(k // pitch - radius)
+        unseen[k] = _NEVER if k % pitch >= side - 1 else np.float32(0)
+    return dots, between, found, shares, columns, rows, unseen
+
+
+@part
+def look(mine, other, nothing, x, y, radius, pitch, sharpness, scratch):  # type: ignore[no-untyped-def]
+    """Correlate one pixel with the window around a place, and find the mean displacement under the softmax, px.
+
+    Args:
+        mine: (C,), the pixel's features over C.
+        other: (h, C, w), features of the other picture.
+        nothing: (C, w), zeros.
+        x: of the place, px.
+        y: of the place.
+        radius: r, px.
+        pitch: from row to row of the window.
+        sharpness: of the softmax.
+        scratch: as `looking` made it; its third array then holds the correlation, 2r+1 of each `pitch` numbers.
+    """
+    dots, between, found, shares, columns, rows, unseen = scratch
+    side = 2 * radius + 2
+    window = (side - 1) * pitch
+    x0, fx = _corner(x, other.shape[2], side)
+    y0, fy = _corner(y, other.shape[0], side)
+    _products(mine, other, nothing, x0 - radius, y0 - radius, side, pitch, dots)
+    for k in range(side * pitch):
+        between[k] = dots[k] + (dots[k + 1] - dots[k]) * fx
+    for k in range(window):
+        found[k] = between[k] + (between[k + pitch] - between[k]) * fy
+        shares[k] = found[k] + unseen[k]
+    best = _largest(shares)
+    total, across, along = np.float32(0), np.float32(0), np.float32(0)
+    for k in range(window):
+        shares[k] = exponential(max((found[k] + unseen[k] - best) * sharpness, _LEAST))
+    for k in range(window):
+        total += shares[k]
+        across += shares[k] * columns[k]
+        along += shares[k] * rows[k]
+    return across / total, along / total
 
 
 @part
@@ -140,19 +174,23 @@ def _largest(numbers):  # type: ignore[no-untyped-def]
 
 
 @part
-def _products(mine, other, nothing, x0, y0, side, dots):  # type: ignore[no-untyped-def]
+def _products(mine, other, nothing, x0, y0, side, pitch, dots):  # type: ignore[no-untyped-def]
     """A pixel's products with a square of pixels of the other picture, (h, C, w), zero outside it, row by row."""
     H, C, W = other.shape
-    if side == 8 and x0 >= 0 and x0 + 8 <= W:
-        square_products(mine, other, nothing, y0, x0, dots)
-        return
+    if pitch == 8 and x0 >= 0 and x0 + 8 <= W:
+        if side == 8:
+            eight_rows(mine, other, nothing, y0, x0, dots)
+            return
+        if side == 6:
+            six_rows(mine, other, nothing, y0, x0, dots)
+            return
     for i in range(side):
         for j in range(side):
             dot = np.float32(0)
             if 0 <= y0 + i < H and 0 <= x0 + j < W:
                 for k in range(C):
                     dot += mine[k] * other[y0 + i, k, x0 + j]
-            dots[i * side + j] = dot
+            dots[i * pitch + j] = dot
 
 
 @kernel

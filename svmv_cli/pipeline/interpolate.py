@@ -21,6 +21,7 @@ from svmv_cli.pipeline.windows import Window
 
 Precision = Literal["fp32", "fp16", "bf16"]
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+_TOGETHER = 2**24  # px that are made in one call on a GPU: eight instants of 1080p, two of 4K
 _CACHED = 6  # encoded frames kept: a window's four, and two that shot ends make it look back on
 
 
@@ -220,9 +221,12 @@ class NetworkInterpolator:
     def _pictures(self, motion: svmv.Motion, times: torch.Tensor) -> Iterator[torch.Tensor]:
         """(B, C, H, W) at one instant after the other: memory does not grow with the factor."""
         still = Still(motion.pictures, motion.size)
-        for k in range(times.shape[1]):
-            pictures = self._network.synthesize(motion, times[:, k : k + 1])[:, 0]
-            yield still.kept(pictures, times[:, k])
+        step = _together(motion.pictures)
+        for first in range(0, times.shape[1], step):
+            some = times[:, first : first + step]
+            made = self._network.synthesize(motion, some)
+            for k in range(some.shape[1]):
+                yield still.kept(made[:, k], some[:, k])
 
     def _in_tiles(self, window: Window, phases: tuple[Fraction, ...], side: int) -> list[tuple[Plane, ...]]:
         frames = (window.before, window.left, window.right, window.after)
@@ -261,6 +265,14 @@ class NetworkInterpolator:
         if self.converter.format.alpha:
             picture = premultiplied(picture)
         return svmv.encode_smaller(self._network, picture, self._shrink)
+
+
+def _together(pictures: torch.Tensor) -> int:
+    """Instants whose pictures are made in one call: on the CPU, where that saves nothing, one."""
+    if pictures.device.type == "cpu":
+        return 1
+    pixels = pictures.shape[0] // 2 * pictures.shape[2] * pictures.shape[3]
+    return max(_TOGETHER // pixels, 1)
 
 
 def _free(device: torch.device) -> int | None:

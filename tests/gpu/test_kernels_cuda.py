@@ -1,5 +1,6 @@
 """The Triton kernels on a real device: they equal their definitions, and they compile where no device is."""
 
+import dataclasses
 import os
 import warnings
 from collections.abc import Callable
@@ -10,9 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from svmv import SVMV
+from svmv import SVMV, Motion
 from svmv.correlation import correlate
 from svmv.splat import Backend, splat
+from svmv.synthesis import synthesize
+from tests.unit.test_synthesis import volume
 
 Calculation = Callable[[list[Tensor], Backend], list[Tensor]]
 
@@ -90,6 +93,17 @@ def test_correlation_equals_its_definition(cuda: torch.device, shape: tuple[int,
 
 
 @pytest.mark.gpu
+@torch.no_grad()
+@pytest.mark.parametrize(("channels", "reach"), [(3, 0.7), (3, 30.0), (4, 6.0)])
+def test_fused_synthesis_equals_its_definition(cuda: torch.device, channels: int, reach: float) -> None:
+    drawn = volume(channels, C=channels, h=135, w=240, reach=reach)
+    fields = {field.name: getattr(drawn, field.name) for field in dataclasses.fields(drawn)}
+    motion = Motion(**{name: x.to(cuda) if isinstance(x, Tensor) else x for name, x in fields.items()})
+    t = torch.tensor([[0.0, 0.3, 1.0], [0.5, 0.77, 0.1]], device=cuda)
+    torch.testing.assert_close(synthesize(motion, t), synthesize(motion, t, backend="torch"), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.gpu
 def test_batches_of_8k_do_not_overflow_the_indices(cuda: torch.device) -> None:
     B, M, H, W = 9, 4, 4320, 7680  # 2.4·10⁹ numbers of offsets
     if torch.cuda.mem_get_info()[0] < 40e9:
@@ -144,7 +158,7 @@ def test_kernels_compile_without_a_device(capability: int, tmp_path: Path, monke
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from svmv import correlation_triton, splat_triton
+    from svmv import correlation_triton, splat_triton, synthesis_triton
 
     floats, whole = "*fp32", "*i32"
     jobs = [
@@ -156,9 +170,12 @@ def test_kernels_compile_without_a_device(capability: int, tmp_path: Path, monke
             [floats, floats, whole, whole, floats, floats, floats, "i32", "i32"],
             [32, 32, 8, 8, 3, 16],
         ),
+        (synthesis_triton._scatter, [floats] * 4 + ["i32"] * 5, [3, 4, 7.0, 256]),
+        (synthesis_triton._finish, [floats] * 4 + ["fp32"] + ["i32"] * 4, [3, 4, 256]),
     ]
+    gathering = splat_triton._gather, correlation_triton._lookup, synthesis_triton._finish
     for kernel, types, constants in jobs:
         signature = dict(zip(kernel.arg_names, types + ["constexpr"] * len(constants), strict=True))
         fixed = {(len(types) + k,): value for k, value in enumerate(constants)}
         made = triton.compile(ASTSource(kernel, signature, fixed), target=GPUTarget("cuda", capability, 32))
-        assert "red.global" in made.asm["ptx"] or kernel in (splat_triton._gather, correlation_triton._lookup)
+        assert "red.global" in made.asm["ptx"] or kernel in gathering

@@ -1,11 +1,5 @@
 """The local correlation: where its window looks, and that its twins are one function."""
 
-import os
-import subprocess
-import sys
-from importlib.util import find_spec
-from pathlib import Path
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -15,8 +9,8 @@ from torch import Tensor
 from svmv.correlation import correlate
 from svmv.splat import Backend
 from svmv.warp import warp
+from tests.interpreted import INTERPRETED, needs_triton, passes_interpreted
 
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 TWINS: list[Backend] = ["numba", "triton"] if INTERPRETED else ["numba"]
 EVERY: list[Backend] = ["torch", *TWINS]
 few = settings(max_examples=3 if INTERPRETED else 12, deadline=None)
@@ -149,9 +143,6 @@ def test_shapes_that_do_not_belong_together_are_refused() -> None:
         correlate(a, b, flow[:, :1], radius=1)
 
 
-needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
-
-
 @needs_triton
 @pytest.mark.skipif(INTERPRETED, reason="the interpreter takes tensors on the CPU")
 def test_the_triton_twin_refuses_tensors_on_the_cpu() -> None:
@@ -163,8 +154,4 @@ def test_the_triton_twin_refuses_tensors_on_the_cpu() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(INTERPRETED, reason="this is the inner run")
 def test_triton_kernels_pass_in_the_interpreter() -> None:
-    # The interpreter is chosen when Triton is imported, so this file's triton cases run in a process of their own.
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "triton", str(Path(__file__))]
-    environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    inner = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert inner.returncode == 0, inner.stdout[-4000:] + inner.stderr[-2000:]
+    passes_interpreted(__file__)

@@ -1,11 +1,5 @@
 """The splat: what it conserves, and that its twins are one function."""
 
-import os
-import subprocess
-import sys
-from importlib.util import find_spec
-from pathlib import Path
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,8 +8,8 @@ from torch import Tensor
 
 from svmv import splat as splat_module
 from svmv.splat import Backend, fastest, splat
+from tests.interpreted import INTERPRETED, needs_triton, passes_interpreted
 
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 TWINS: list[Backend] = ["numba", "triton"] if INTERPRETED else ["numba"]
 EVERY: list[Backend] = ["torch", *TWINS]
 Problem = tuple[Tensor, Tensor, Tensor]
@@ -197,9 +191,6 @@ def test_the_numba_twin_refuses_other_dtypes() -> None:
         splat(*(x.double() for x in problem(10, (1, 3, 1, 4, 4))), backend="numba")
 
 
-needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
-
-
 @needs_triton
 def test_the_triton_twin_refuses_what_it_cannot_take() -> None:
     from svmv.splat_triton import check_size, splat_triton
@@ -215,8 +206,4 @@ def test_the_triton_twin_refuses_what_it_cannot_take() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(INTERPRETED, reason="this is the inner run")
 def test_triton_kernels_pass_in_the_interpreter() -> None:
-    # The interpreter is chosen when Triton is imported, so this file's triton cases run in a process of their own.
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "triton", str(Path(__file__))]
-    environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    inner = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert inner.returncode == 0, inner.stdout[-4000:] + inner.stderr[-2000:]
+    passes_interpreted(__file__)
