@@ -18,8 +18,7 @@ from svmv_cli.media.labels import lasting
 from svmv_cli.media.pictures import working_format
 from svmv_cli.media.probe import probe
 from svmv_cli.media.verify import measure
-from tests.media import read_numbers, read_times
-from tests.reading import clicks
+from tests.reading import clicks, read_numbers, read_times
 
 KEPT, CONVERTED, LOST, NONE = "✓", "converted", "**lost**", ""
 TICK = Fraction(1, 500)  # s: Matroska and WebM round to milliseconds

@@ -13,20 +13,19 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.container import OutputContainer
-from av.stream import Disposition, Stream
+from av.stream import Stream
 
 from svmv_cli.media.frame import Frame, PixelFormat, Plane
 from svmv_cli.media.info import ColorInfo, Span
-from svmv_cli.media.pictures import picture_of, planes_of, working_format
+from svmv_cli.media.pictures import picture_of, working_format
 from svmv_cli.media.probe import probe
 from svmv_cli.media.reader import VideoReader
 from svmv_cli.media.target import Target, choose_target
 from svmv_cli.media.writer import VideoWriter, WrittenInfo
 from svmv_cli.timeline import Clock
+from tests.sound import add_sound, sound_codec, write_sound
 
 BITS = 10  # a number is so many blocks in the top rows
-SOUND_RATE = 48_000  # Hz
-CLICK_EVERY = Fraction(1, 4)  # s
 
 
 @dataclass(frozen=True)
@@ -101,14 +100,14 @@ def make_clip(
         video = _add_video(out, codec, rate, size, pix_fmt, shown)
         _set_options(video, options, bframes)
         _tag(video, color, sample_aspect_ratio, rotation)
-        tracks = [_add_sound(out, audio_codec or _sound_codec(path), languages[i]) for i in range(audio)]
+        tracks = [add_sound(out, audio_codec or sound_codec(path), languages[i]) for i in range(audio)]
         words = _add_words(out) if subtitles else None
         if chapters:
             out.set_chapters(_two_chapters(clip))
         if attachment is not None:
             out.add_attachment("font.ttf", "application/x-truetype-font", attachment)
         for number, track in enumerate(tracks):
-            _write_sound(out, track, number=number, start=audio_start, end=clip.end)
+            write_sound(out, track, number=number, start=audio_start, end=clip.end)
         if words is not None:
             _write_words(out, words)
         _write_pictures(out, video, clip, size=size, pix_fmt=pix_fmt, seed=seed)
@@ -135,56 +134,6 @@ def draw(number: int, *, size: tuple[int, int], pix_fmt: str, seed: int = 0) -> 
     return tuple(planes)
 
 
-def number_of(plane: Plane, *, depth: int = 8) -> int:
-    """The number drawn into a luma plane."""
-    height, width = plane.shape
-    bar = max(1, height // 4)
-    middle = 126 << (depth - 8)
-    number = 0
-    for bit in range(BITS):
-        left, right = bit * width // BITS, (bit + 1) * width // BITS
-        block = plane[:bar, left:right]
-        number |= int(block.size > 0 and block.mean() > middle) << bit
-    return number
-
-
-def read_numbers(path: Path) -> list[int]:
-    """Numbers of all pictures, in presentation order."""
-    layout = _layout_of(path)
-    return [number_of(planes[0], depth=layout.depth) for planes in read_planes(path)]
-
-
-def read_planes(path: Path) -> list[tuple[Plane, ...]]:
-    """Planes of all pictures of a planar clip, as decoded."""
-    layout = _layout_of(path)
-    with av.open(path) as container:
-        return [planes_of(picture, layout) for picture in container.decode(container.streams.video[0])]
-
-
-def read_times(path: Path) -> list[Fraction]:
-    """Presentation times of all pictures, s, as decoded."""
-    with av.open(path) as container:
-        return [
-            (picture.pts or 0) * (picture.time_base or Fraction(0))
-            for picture in container.decode(container.streams.video[0])
-        ]
-
-
-def read_sound(path: Path, track: int = 0) -> tuple[npt.NDArray[np.float32], Fraction]:
-    """Samples of the first channel and the time of the first one, s."""
-    pieces: list[npt.NDArray[np.float32]] = []
-    start: Fraction | None = None
-    with av.open(path) as container:
-        stream = container.streams.audio[track]
-        for frame in container.decode(stream):
-            if start is None:
-                start = (frame.pts or 0) * (frame.time_base or Fraction(0))
-            samples = frame.to_ndarray()
-            scale = 1.0 if samples.dtype.kind == "f" else 1 / 32768
-            pieces.append((samples[0] * scale).astype(np.float32))
-    return np.concatenate(pieces), start or Fraction(0)
-
-
 def cut(source: Path, target: Path, share: float) -> Path:
     """The first `share` of a file's bytes."""
     content = source.read_bytes()
@@ -200,11 +149,6 @@ def spoil(source: Path, target: Path, *, start: float, length: int, seed: int = 
         file.seek(int(source.stat().st_size * start))
         file.write(noise)
     return target
-
-
-def _layout_of(path: Path) -> PixelFormat:
-    with av.open(path) as container:
-        return PixelFormat.parse((container.streams.video[0].pix_fmt or "").replace("yuvj", "yuv"))
 
 
 def _texture(rows: int, columns: int, *, seed: int, shift: int) -> npt.NDArray[np.float64]:
@@ -275,40 +219,6 @@ def _mux(out: OutputContainer, packets: list[av.Packet[Stream]], durations: dict
     for packet in packets:
         packet.duration = durations[packet.pts or 0]
         out.mux(packet)
-
-
-def _sound_codec(path: Path) -> str:
-    return "libopus" if path.suffix == ".webm" else "aac"
-
-
-def _add_sound(out: OutputContainer, codec: str, language: str) -> av.AudioStream:
-    track = out.add_stream(codec, rate=SOUND_RATE)
-    assert isinstance(track, av.AudioStream)
-    track.codec_context.layout = "mono"
-    track.metadata["language"] = language
-    if len([s for s in out.streams if s.type == "audio"]) == 1:
-        track.disposition = Disposition.default
-    return track
-
-
-def _write_sound(out: OutputContainer, track: av.AudioStream, *, number: int, start: Fraction, end: Fraction) -> None:
-    begin, stop = round(start * SOUND_RATE), round(end * SOUND_RATE)
-    samples = sound(number, begin=begin, stop=stop)
-    for at in range(0, len(samples), 1024):
-        block = np.ascontiguousarray(samples[None, at : at + 1024])
-        frame = av.AudioFrame.from_ndarray(block, format="fltp", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE, begin + at, Fraction(1, SOUND_RATE)
-        out.mux(track.encode(frame))
-    out.mux(track.encode(None))
-
-
-def sound(number: int, *, begin: int, stop: int) -> npt.NDArray[np.float32]:
-    """Track `number` between two samples: a tone, and a loud burst at every multiple of `CLICK_EVERY`."""
-    index = np.arange(begin, stop)
-    pitch = 440 * (number + 1)
-    tone = 0.1 * np.sin(2 * np.pi * pitch * index / SOUND_RATE)
-    burst = 0.8 * (index % int(CLICK_EVERY * SOUND_RATE) < 240) * np.sin(2 * np.pi * 3000 * index / SOUND_RATE)
-    return np.asarray(tone + burst, dtype=np.float32)
 
 
 def _add_words(out: OutputContainer) -> Stream:

@@ -13,7 +13,8 @@ import pytest
 
 from tests.conftest import Result
 from tests.end_to_end.test_process import posix, start
-from tests.media import make_clip, read_numbers
+from tests.media import make_clip
+from tests.reading import read_numbers
 
 pytestmark = posix
 FRAMES = 96

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from svmv_cli.media.verify import measure
-from tests.media import make_clip, read_numbers
+from tests.media import make_clip
+from tests.reading import read_numbers
 
 FAKES = Path(__file__).parents[1] / "fakes.py"
 posix = pytest.mark.skipif(os.name == "nt", reason="pipes of another kind")

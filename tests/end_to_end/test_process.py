@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.media import make_clip, read_numbers
+from tests.media import make_clip
+from tests.reading import read_numbers
 
 FAKES = Path(__file__).parents[1] / "fakes.py"
 posix = pytest.mark.skipif(os.name == "nt", reason="signals of another kind")

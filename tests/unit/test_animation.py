@@ -15,7 +15,8 @@ from svmv_cli.media.outputs import choose_output, measure_output, open_writer
 from svmv_cli.pipeline.plan import Plan, make_plan
 from svmv_cli.pipeline.request import Request
 from svmv_cli.timeline import Clock
-from tests.media import draw, make_clip, number_of
+from tests.media import draw, make_clip
+from tests.reading import number_of
 from tests.rows import decode, make_row
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from svmv_cli.errors import OutputError
 from tests.fakes import Blend
-from tests.media import cut, make_clip, read_numbers
+from tests.media import cut, make_clip
+from tests.reading import read_numbers
 
 Call = Callable[..., object]
 HELP = "import sys; from svmv_cli.app import main\ntry: main()\nexcept SystemExit: pass\n"

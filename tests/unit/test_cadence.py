@@ -21,8 +21,8 @@ from svmv_cli.pipeline.request import Request, parse_shots
 from svmv_cli.pipeline.run import run
 from svmv_cli.pipeline.shots import Seen
 from tests.fakes import Blend, gray_frames
-from tests.media import read_planes
 from tests.pictures import pan, write_clip
+from tests.reading import read_planes
 
 STEP = Fraction(1, 60)
 CADENCES = {

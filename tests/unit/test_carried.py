@@ -14,7 +14,8 @@ from av.stream import Disposition
 from svmv_cli.media.probe import probe
 from svmv_cli.media.timecode import timecode_after
 from tests.conftest import Result
-from tests.media import make_clip, read_times
+from tests.media import make_clip
+from tests.reading import read_times
 from tests.tracks import PIECE, PIECES, with_timecode, with_track
 
 Call = Callable[..., Result]

@@ -14,8 +14,8 @@ import pytest
 from svmv_cli.media.probe import probe
 from svmv_cli.media.rising import Rising
 from tests.conftest import Result
-from tests.media import cut, make_clip, read_numbers, read_times, spoil
-from tests.reading import clicks
+from tests.media import cut, make_clip, spoil
+from tests.reading import clicks, read_numbers, read_times
 
 Call = Callable[..., Result]
 GOP = {"g": "12", "preset": "veryfast", "crf": "5"}

@@ -11,7 +11,8 @@ from svmv_cli.errors import UnsupportedError
 from svmv_cli.media.frame import Frame
 from svmv_cli.media.probe import probe
 from svmv_cli.media.reader import VideoReader
-from tests.media import cut, draw, make_clip, number_of, spoil
+from tests.media import cut, draw, make_clip, spoil
+from tests.reading import number_of
 
 OPEN_GOP = {"g": "17", "x264-params": "open-gop=1", "preset": "veryfast"}
 

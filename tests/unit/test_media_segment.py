@@ -22,7 +22,8 @@ from svmv_cli.media.track import Pace
 from svmv_cli.media.verify import measure
 from svmv_cli.media.writer import VideoWriter
 from svmv_cli.timeline import Clock
-from tests.media import draw, make_clip, number_of, read_numbers, read_planes, read_times
+from tests.media import draw, make_clip
+from tests.reading import number_of, read_numbers, read_planes, read_times
 from tests.unit.test_picture_hdr import HDR10, PARAMS
 
 RATE = Fraction(48000, 1001)

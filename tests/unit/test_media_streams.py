@@ -13,8 +13,9 @@ from svmv_cli.media.probe import probe
 from svmv_cli.media.sound import tempos
 from svmv_cli.media.streams import SlowAudio, decide_streams
 from svmv_cli.media.verify import measure
-from tests.media import CLICK_EVERY, make_clip, read_numbers, read_times, repeated
-from tests.reading import clicks, offsets, pitch, words
+from tests.media import make_clip, repeated
+from tests.reading import clicks, offsets, pitch, read_numbers, read_times, words
+from tests.sound import CLICK_EVERY
 from tests.tracks import with_cover
 
 SLACK = Fraction(2, 1000)  # s: a millisecond of rounding at either end

@@ -14,8 +14,9 @@ from svmv_cli.media.containers import container_for
 from svmv_cli.media.info import ColorInfo
 from svmv_cli.media.probe import probe
 from svmv_cli.media.tags import chroma_location
-from tests.media import make_clip, read_planes, repeated
+from tests.media import make_clip, repeated
 from tests.pictures import bars_and_ramp, write_clip
+from tests.reading import read_planes
 
 # crf 1 of x264 and x265 is the finest that is not another, lossless mode; ffv1 and AV1's crf 1 lose next to nothing.
 FINEST = {"h264": ["--crf", "1"], "hevc": ["--crf", "1"], "ffv1": []}

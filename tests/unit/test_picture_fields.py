@@ -20,8 +20,9 @@ from svmv_cli.pipeline.report import Silent
 from svmv_cli.pipeline.request import Moment, Request
 from svmv_cli.pipeline.run import run
 from tests.fakes import Blend
-from tests.media import make_clip, read_planes, read_times
+from tests.media import make_clip
 from tests.pictures import BFF, FIELD_STEP, woven, write_clip
+from tests.reading import read_planes, read_times
 
 
 def place(plane: Plane) -> float:

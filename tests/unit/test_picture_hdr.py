@@ -13,7 +13,8 @@ from svmv_cli.media.losses import DOLBY_VISION, hdr_losses, lost_beside
 from svmv_cli.media.probe import probe
 from svmv_cli.media.target import choose_target
 from svmv_cli.timeline import Clock
-from tests.media import make_clip, read_planes, repeated
+from tests.media import make_clip, repeated
+from tests.reading import read_planes
 
 HDR10 = ColorInfo(9, 16, 9, chroma_location=3)
 HLG = ColorInfo(9, 18, 9, chroma_location=3)

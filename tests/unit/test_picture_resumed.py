@@ -13,8 +13,8 @@ from svmv_cli.pipeline.report import Report, Silent
 from svmv_cli.pipeline.request import Request, parse_shots
 from svmv_cli.pipeline.run import run
 from tests.fakes import Blend
-from tests.media import read_planes, read_times
 from tests.pictures import BFF, pan, woven, write_clip
+from tests.reading import read_planes, read_times
 
 EVEN = parse_shots(cuts="auto", threshold=None, dedup="even")
 CASES: dict[str, dict[str, Any]] = {

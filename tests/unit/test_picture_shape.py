@@ -8,7 +8,8 @@ import pytest
 
 from svmv_cli.media import ebml
 from svmv_cli.media.probe import probe
-from tests.media import make_clip, read_numbers, repeated
+from tests.media import make_clip, repeated
+from tests.reading import read_numbers
 
 SPEED = {"av1": "13", "vp9": "8", "ffv1": None, "prores": None}
 HELD = [

@@ -16,7 +16,8 @@ from svmv_cli.pipeline.report import Report, Silent
 from svmv_cli.pipeline.request import Moment, Request
 from svmv_cli.pipeline.workfolder import folder_of
 from tests.fakes import Blend
-from tests.media import make_clip, read_numbers, read_planes, read_times, spoil
+from tests.media import make_clip, spoil
+from tests.reading import read_numbers, read_planes, read_times
 from tests.unit.test_picture_fields import BFF, interlaced
 
 TINY = Fraction(1, 8)  # s per segment: 3 frames of 24 per second

@@ -13,7 +13,8 @@ from svmv_cli.pipeline.plan import make_plan
 from svmv_cli.pipeline.report import Report, Silent
 from svmv_cli.pipeline.request import Moment, Request
 from tests.fakes import Blend
-from tests.media import draw, make_clip, number_of, read_numbers, read_planes, read_times
+from tests.media import draw, make_clip
+from tests.reading import number_of, read_numbers, read_planes, read_times
 
 
 class Counting(Silent):

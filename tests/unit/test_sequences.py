@@ -14,7 +14,8 @@ from svmv_cli.media.pictures import working_format
 from svmv_cli.media.stills import read_header
 from svmv_cli.media.target import Target
 from svmv_cli.timeline import Clock
-from tests.media import draw, number_of
+from tests.media import draw
+from tests.reading import number_of
 from tests.rows import decode_row, encode, make_row, same
 
 RATE = Fraction(30)

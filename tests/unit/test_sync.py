@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Result
-from tests.media import make_clip, read_numbers, read_times
-from tests.reading import clicks
+from tests.media import make_clip
+from tests.reading import clicks, read_numbers, read_times
 
 Call = Callable[..., Result]
 NEAR = 0.1  # s: a click and the picture it belongs to

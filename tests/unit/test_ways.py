@@ -15,7 +15,8 @@ from svmv_cli.pipeline.arguments import sort_out
 from svmv_cli.pipeline.naming import output_path
 from svmv_cli.pipeline.request import Request
 from tests.conftest import Result
-from tests.media import draw, make_clip, number_of
+from tests.media import draw, make_clip
+from tests.reading import number_of
 from tests.rows import decode, decode_row, make_row, same
 
 Call = Callable[..., Result]

@@ -16,7 +16,8 @@ from svmv_cli.media.outputs import choose_output, open_writer
 from svmv_cli.media.pictures import planes_of
 from svmv_cli.media.y4m_header import FORMATS, Y4mHeader, parse_header
 from svmv_cli.timeline import Clock
-from tests.media import draw, make_clip, number_of
+from tests.media import draw, make_clip
+from tests.reading import number_of
 from tests.rows import make_row, same
 
 NTSC = Fraction(24000, 1001)
