@@ -53,7 +53,8 @@ def compare(  # type: ignore[no-untyped-def]
         out, state, exact = joined[n, y], lifted[n, y // 2], known[n, y]
         up, low, down = doubled(y, H // 2)
         upper, lower = coarse[n, up], coarse[n, low]
-        flow, mine, scratch = np.empty(4, np.float32), np.empty(D, np.float32), looking(radius, _PITCH)
+        flow, mine = np.empty(4, np.float32), np.empty(D, np.float32)
+        dots, between, found, shares, columns, rows, unseen = looking(radius, _PITCH)
         for x in range(W):
             place = K * (2 * (y % 2) + x % 2)
             for c in range(K):
@@ -79,7 +80,7 @@ def compare(  # type: ignore[no-untyped-def]
             for k in range(4):
                 exact[x, 3 + k] = flow[k]
                 out[x, K + 2 * D + 3 + k] = stored(flow[k] * _16TH, out)
-            exact[x, 7:] = 0
+            exact[x, 7] = exact[x, 8] = 0
             for c in range(start, width):
                 out[x, c] = 0
         if radius > 0:  # a loop of its own: what it reads is more than the first cache holds beside all that
@@ -88,10 +89,26 @@ def compare(  # type: ignore[no-untyped-def]
                 for c in range(D):
                     mine[c] = own_rows[y, c, x] * scale
                 ahead, aside = np.float32(x) + exact[x, 3], np.float32(y) + exact[x, 4]
-                peak = look(mine, other_rows, nothing, ahead, aside, radius, _PITCH, sharpness, scratch)
+                peak = look(
+                    mine,
+                    other_rows,
+                    nothing,
+                    ahead,
+                    aside,
+                    radius,
+                    _PITCH,
+                    sharpness,
+                    dots,
+                    between,
+                    found,
+                    shares,
+                    columns,
+                    rows,
+                    unseen,
+                )
                 for i in range(across):
                     for j in range(across):
-                        out[x, start + i * across + j] = stored(scratch[2][i * _PITCH + j], out)
+                        out[x, start + i * across + j] = stored(found[i * _PITCH + j], out)
                 for k in range(2):
                     exact[x, 7 + k] = peak[k]
                     out[x, start + across * across + k] = stored(peak[k] * reach, out)

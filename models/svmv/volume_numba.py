@@ -87,8 +87,8 @@ def match(left, right, before, after, above, radius, sharpness, flow, cost, peak
         near = right[b] if n < B else left[b]
         outer = before[b] if n < B else after[b]
         line, motion, peak = cost[n, y], flow[n, y], peaks[n, y]
-        mine, scratch = np.empty(C, np.float32), looking(radius, side)
-        found = scratch[2]
+        mine = np.empty(C, np.float32)
+        dots, between, found, shares, columns, rows, unseen = looking(radius, side)
         upper, lower, down = source(y, H, above.shape[1])
         for x in range(W):
             first, second, along = source(x, W, above.shape[2])
@@ -103,14 +103,28 @@ def match(left, right, before, after, above, radius, sharpness, flow, cost, peak
                     mine[c] = own[c, x] * scale
                 ahead, aside = np.float32(x) + motion[x, 2 * far], np.float32(y) + motion[x, 2 * far + 1]
                 across, along = look(
-                    mine, outer if far else near, nothing, ahead, aside, radius, side, sharpness, scratch
+                    mine,
+                    outer if far else near,
+                    nothing,
+                    ahead,
+                    aside,
+                    radius,
+                    side,
+                    sharpness,
+                    dots,
+                    between,
+                    found,
+                    shares,
+                    columns,
+                    rows,
+                    unseen,
                 )
                 for k in range(window):
                     line[x, far * window + k] = stored(found[k], line)
                 peak[x, 2 * far], peak[x, 2 * far + 1] = across, along
 
 
-@part
+@inlined
 def looking(radius, pitch):  # type: ignore[no-untyped-def]
     """Room for `look`, and what it knows of its window, whose rows lie `pitch` ≥ 2r+2 numbers apart."""
     side = 2 * radius + 2
@@ -124,8 +138,10 @@ def looking(radius, pitch):  # type: ignore[no-untyped-def]
     return dots, between, found, shares, columns, rows, unseen
 
 
-@part
-def look(mine, other, nothing, x, y, radius, pitch, sharpness, scratch):  # type: ignore[no-untyped-def]
+@inlined
+def look(  # type: ignore[no-untyped-def]
+    mine, other, nothing, x, y, radius, pitch, sharpness, dots, between, found, shares, columns, rows, unseen
+):
     """Correlate one pixel with the window around a place, and find the mean displacement under the softmax, px.
 
     Args:
@@ -137,14 +153,25 @@ def look(mine, other, nothing, x, y, radius, pitch, sharpness, scratch):  # type
         radius: r, px.
         pitch: from row to row of the window.
         sharpness: of the softmax.
-        scratch: as `looking` made it; its third array then holds the correlation, 2r+1 of each `pitch` numbers.
+        dots: as `looking` made it, and so all that follow.
+        between: room.
+        found: the correlation, out: 2r+1 of each `pitch` numbers.
+        shares: room.
+        columns: displacements across.
+        rows: displacements down.
+        unseen: what keeps numbers between two rows of the window out of the softmax.
     """
-    dots, between, found, shares, columns, rows, unseen = scratch
     side = 2 * radius + 2
     window = (side - 1) * pitch
     x0, fx = _corner(x, other.shape[2], side)
     y0, fy = _corner(y, other.shape[0], side)
-    _products(mine, other, nothing, x0 - radius, y0 - radius, side, pitch, dots)
+    left, top = x0 - radius, y0 - radius
+    if pitch == 8 and side == 8 and left >= 0 and left + 8 <= other.shape[2]:
+        eight_rows(mine, other, nothing, top, left, dots)
+    elif pitch == 8 and side == 6 and left >= 0 and left + 8 <= other.shape[2]:
+        six_rows(mine, other, nothing, top, left, dots)
+    else:
+        _products(mine, other, left, top, side, pitch, dots)
     for k in range(side * pitch):
         between[k] = dots[k] + (dots[k + 1] - dots[k]) * fx
     for k in range(window):
@@ -174,16 +201,9 @@ def _largest(numbers):  # type: ignore[no-untyped-def]
 
 
 @part
-def _products(mine, other, nothing, x0, y0, side, pitch, dots):  # type: ignore[no-untyped-def]
+def _products(mine, other, x0, y0, side, pitch, dots):  # type: ignore[no-untyped-def]
     """A pixel's products with a square of pixels of the other picture, (h, C, w), zero outside it, row by row."""
     H, C, W = other.shape
-    if pitch == 8 and x0 >= 0 and x0 + 8 <= W:
-        if side == 8:
-            eight_rows(mine, other, nothing, y0, x0, dots)
-            return
-        if side == 6:
-            six_rows(mine, other, nothing, y0, x0, dots)
-            return
     for i in range(side):
         for j in range(side):
             dot = np.float32(0)
