@@ -224,8 +224,9 @@ class _Ensemble:
             out = conv(out)
         members = _empty(2 * B, 6 * self._members + 1, h, w)
         rate = (1 / spacing.T.flatten()).float().numpy()
-        moves = _array(moving(left.half, right.half))
-        motion_numba.unfold(_array(out), known, moves, rate, self._doubt, members)
+        moves, head, curve = _array(moving(left.half, right.half)), _array(out), _empty(2 * B, h, w, 2)
+        motion_numba.bend(head, known, rate, curve)
+        motion_numba.unfold(head, known, curve, moves, rate, self._doubt, members)
         packed = torch.from_numpy(members)
         each = packed[:, :-1].view(2 * B, self._members, 6, h, w)
         return PackedMotion(

@@ -13,7 +13,7 @@ from svmv.jit import inlined, kernel
 from svmv.volume_numba import doubled, look, looking, sigmoid
 
 _PITCH = 8  # of the correlation windows' rows in memory: whole vectors
-_ONE, _TWO, _THREE, _FOUR, _16TH = (np.float32(k) for k in (1, 2, 3, 4, 1 / 16))
+_ONE, _TWO, _THREE, _FOUR, _HALF, _16TH = (np.float32(k) for k in (1, 2, 3, 4, 1 / 2, 1 / 16))
 
 
 @kernel
@@ -124,14 +124,37 @@ def _border(position, size):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def unfold(head, known, moves, rate, doubt, members):  # type: ignore[no-untyped-def]
+def bend(head, known, rate, curve):  # type: ignore[no-untyped-def]
+    """Each anchor's own acceleration, as much of it as is let through.
+
+    Args:
+        head: (N, h, w, ≥ 6·M + 4), as `unfold` reads it.
+        known: (N, h, w, 9), as `compare` gave it.
+        rate: (N,), r of `motion.acceleration`.
+        curve: (N, h, w, 2), out, px at 1/2.
+    """
+    N, H, W, K = head.shape
+    gates = 6 * ((K - 4) // 6)
+    for row in prange(N * H):
+        n, y = row // H, row % H
+        r = rate[n]
+        share = r / (_ONE + r)
+        for x in range(W):
+            gate = share * sigmoid(value(head[n, y, x, gates]) - _ONE)
+            for axis in range(2):
+                curve[n, y, x, axis] = gate * (known[n, y, x, 3 + axis] + r * known[n, y, x, 5 + axis])
+
+
+@kernel
+def unfold(head, known, curve, moves, rate, doubt, members):  # type: ignore[no-untyped-def]
     """The head's output → what `Motion` holds.
 
     Args:
         head: (N, h, w, 6·M + 4); one more where there is a peak to trust.
         known: (N, h, w, 9), as `compare` gave it.
+        curve: (N, h, w, 2), as `bend` gave it; what both anchors agree on is taken, see `motion.agreed`.
         moves: (B, h, w, 1), as `motion.moving` gives it.
-        rate: (N,), r = 1/τ of `motion.acceleration`.
+        rate: (N,), r of `motion.acceleration`.
         doubt: log weight lost per unit of photometric error.
         members: (N, 6·M + 1, h, w), planar, out; per member velocity, acceleration, logit, slope; then sharpness.
     """
@@ -139,8 +162,8 @@ def unfold(head, known, moves, rate, doubt, members):  # type: ignore[no-untyped
     M = (members.shape[1] - 1) // 6
     for row in prange(N * H):
         n, y = row // H, row % H
-        r = rate[n]
-        share = r / (_ONE + r)
+        partner = (n + N // 2) % N
+        part = _HALF if rate[n] > 0 and rate[partner] > 0 else _ONE
         out, read, moved = head[n, y], known[n, y], moves[n % len(moves), y]
         # Turned round first: every plane's row is then written in one run.
         said, base = np.empty((K, W), np.float32), np.empty((5, W), np.float32)
@@ -149,12 +172,16 @@ def unfold(head, known, moves, rate, doubt, members):  # type: ignore[no-untyped
                 said[k, x] = value(out[x, k])
         for x in range(W):
             base[4, x] = doubt * (abs(read[x, 0]) + abs(read[x, 1]) + abs(read[x, 2])) / _THREE
-            gate = share * sigmoid(said[6 * M, x] - _ONE)
             trust = sigmoid(said[6 * M + 4, x] - _THREE) if K > 6 * M + 4 else np.float32(0)
             for axis in range(2):
-                near, far = read[x, 3 + axis], read[x, 5 + axis]
-                base[axis, x] = near + said[6 * M + 1 + axis, x] + trust * read[x, 7 + axis]
-                base[2 + axis, x] = gate * (near + r * far)
+                base[axis, x] = read[x, 3 + axis] + said[6 * M + 1 + axis, x] + trust * read[x, 7 + axis]
+            x0, x1, fx = _border(np.float32(x) + read[x, 3], W)
+            y0, y1, fy = _border(np.float32(y) + read[x, 4], H)
+            wa, wb, wc, wd = (_ONE - fy) * (_ONE - fx), (_ONE - fy) * fx, fy * (_ONE - fx), fy * fx
+            for axis in range(2):
+                other = curve[partner, y0, x0, axis] * wa + curve[partner, y0, x1, axis] * wb
+                other += curve[partner, y1, x0, axis] * wc + curve[partner, y1, x1, axis] * wd
+                base[2 + axis, x] = part * (curve[n, y, x, axis] + other)
         for m in range(M):
             for k in range(4):
                 for x in range(W):

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from svmv import SVMV, Motion, SVMVConfig, load, pick, stack
-from svmv.motion import acceleration
+from svmv.motion import acceleration, agreed
 
 SMALL = SVMVConfig(feature_channels=16, match_channels=8, hidden_channels=16, half_channels=8, head_channels=8)
 
@@ -187,6 +187,21 @@ def test_acceleration_is_the_parabola_through_the_outer_frame() -> None:
         far = torch.full((1, 2, 1, 1), -distance * velocity + distance * distance * curve)
         near = torch.full((1, 2, 1, 1), velocity + curve)
         # u(t) = near·t + a(t²−t) with u = v·t + c·t² means a = c.
-        torch.testing.assert_close(acceleration(near, far, torch.tensor([distance])), torch.full((1, 2, 1, 1), curve))
-    none = acceleration(torch.ones(1, 2, 1, 1), torch.zeros(1, 2, 1, 1), torch.tensor([torch.inf]))
+        found = acceleration(near, far, torch.tensor([1 / distance]))
+        torch.testing.assert_close(found, torch.full((1, 2, 1, 1), curve))
+    none = acceleration(torch.ones(1, 2, 1, 1), torch.zeros(1, 2, 1, 1), torch.zeros(1))
     assert float(none.abs().max()) == 0
+
+
+def test_both_anchors_take_the_same_acceleration() -> None:
+    ramp = torch.arange(8.0).expand(1, 2, 6, 8)
+    curve = torch.cat([ramp, 3 - ramp])  # I₁ sees at x + 2 what I₀ sees at x
+    near = torch.zeros(2, 2, 6, 8)
+    near[0, 0], near[1, 0] = 2.0, -2.0
+    left, right = agreed(curve, near, torch.ones(2))
+    torch.testing.assert_close(left[..., :6], torch.full((2, 6, 6), 0.5))  # (x + 3 − (x + 2)) / 2
+    torch.testing.assert_close(right[..., 2:], left[..., :6])
+    # Where a shot begins I₀ has measured nothing.
+    left, right = agreed(torch.cat([0 * ramp, ramp]), near, torch.tensor([0.0, 1.0]))
+    torch.testing.assert_close(left[..., :6], ramp[0, ..., 2:])
+    torch.testing.assert_close(right, ramp[0])

@@ -152,7 +152,7 @@ def level_reprojection(levels: list[Level], sample: Sample) -> Tensor:
 
     def at(level: Level, cell: int) -> Tensor:
         a, o, f, g = (F.avg_pool2d(x, cell) for x in (anchor, other, outer, target))
-        curve = acceleration(level.near, level.far, spacing)
+        curve = acceleration(level.near, level.far, 1 / spacing)
         to_target = level.near * t + curve * (t * t - t)
         pair = temporal_variance(a, o, g, level.near, to_target)
         outward = reprojection(a, warp(f, level.far)).mean()
