@@ -6,7 +6,7 @@ from pathlib import Path
 
 # Peak bytes per pixel of a window, estimated from resident sizes on the CPU and rounded up: features that are kept, the
 # decoder at 1/4, the ensemble at 1/2, splatting, and pictures. The plain form holds every field at full size.
-_FUSED, _PLAIN = 900, 1500
+_FUSED, _PLAIN = 1100, 1800
 _SHARE = 0.6  # of what is free; the rest is for what others take meanwhile
 _SMALLEST = 512  # px, side of a tile with all it needs around it: below, nearly all of it would be margin
 
