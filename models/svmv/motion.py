@@ -156,6 +156,7 @@ def agreed(curve: Tensor, near: Tensor, rate: Tensor) -> Tensor:
         near: (2B, 2, h, w), px, anchor → other frame of the pair.
         rate: (2B,), as in `acceleration`; where one has no outer frame, what the other measured holds for both.
     """
-    other = warp(torch.cat(curve.chunk(2)[::-1]), near)
-    both = (rate > 0) & (torch.cat(rate.chunk(2)[::-1]) > 0)
+    B = len(rate) // 2
+    other = warp(curve.roll(B, 0), near)
+    both = (rate > 0) & (rate.roll(B) > 0)
     return torch.where(both.view(-1, 1, 1, 1), 0.5, 1.0) * (curve + other)

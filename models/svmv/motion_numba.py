@@ -64,9 +64,7 @@ def compare(  # type: ignore[no-untyped-def]
                 top = upper[first, k] * (_ONE - along) + upper[second, k] * along
                 bottom = lower[first, k] * (_ONE - along) + lower[second, k] * along
                 flow[k] = _TWO * (top * (_ONE - down) + bottom * down)
-            x0, x1, fx = _border(np.float32(x) + flow[0], W)
-            y0, y1, fy = _border(np.float32(y) + flow[1], H)
-            wa, wb, wc, wd = (_ONE - fy) * (_ONE - fx), (_ONE - fy) * fx, fy * (_ONE - fx), fy * fx
+            x0, x1, y0, y1, wa, wb, wc, wd = _around(np.float32(x) + flow[0], np.float32(y) + flow[1], W, H)
             for c in range(D):
                 seen = value(other[y0, x0, c]) * wa + value(other[y0, x1, c]) * wb
                 seen += value(other[y1, x0, c]) * wc + value(other[y1, x1, c]) * wd
@@ -123,6 +121,14 @@ def _border(position, size):  # type: ignore[no-untyped-def]
     return whole, min(whole + 1, size - 1), position - np.float32(whole)
 
 
+@inlined
+def _around(x, y, W, H):  # type: ignore[no-untyped-def]
+    """Columns and rows of the four samples around a place, and their bilinear shares, row by row."""
+    x0, x1, fx = _border(x, W)
+    y0, y1, fy = _border(y, H)
+    return x0, x1, y0, y1, (_ONE - fy) * (_ONE - fx), (_ONE - fy) * fx, fy * (_ONE - fx), fy * fx
+
+
 @kernel
 def bend(head, known, rate, curve):  # type: ignore[no-untyped-def]
     """Each anchor's own acceleration, as much of it as is let through.
@@ -175,9 +181,7 @@ def unfold(head, known, curve, moves, rate, doubt, members):  # type: ignore[no-
             trust = sigmoid(said[6 * M + 4, x] - _THREE) if K > 6 * M + 4 else np.float32(0)
             for axis in range(2):
                 base[axis, x] = read[x, 3 + axis] + said[6 * M + 1 + axis, x] + trust * read[x, 7 + axis]
-            x0, x1, fx = _border(np.float32(x) + read[x, 3], W)
-            y0, y1, fy = _border(np.float32(y) + read[x, 4], H)
-            wa, wb, wc, wd = (_ONE - fy) * (_ONE - fx), (_ONE - fy) * fx, fy * (_ONE - fx), fy * fx
+            x0, x1, y0, y1, wa, wb, wc, wd = _around(np.float32(x) + read[x, 3], np.float32(y) + read[x, 4], W, H)
             for axis in range(2):
                 other = curve[partner, y0, x0, axis] * wa + curve[partner, y0, x1, axis] * wb
                 other += curve[partner, y1, x0, axis] * wc + curve[partner, y1, x1, axis] * wd

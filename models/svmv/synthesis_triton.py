@@ -68,10 +68,10 @@ def _weighed(samples, slopes, s, LIMIT: tl.constexpr):  # type: ignore[no-untype
     ka, kb, kc, kd = slopes
     late = s - 0.5
     return (
-        tl.minimum(tl.maximum(a + ka * late, -LIMIT), LIMIT),
-        tl.minimum(tl.maximum(b + kb * late, -LIMIT), LIMIT),
-        tl.minimum(tl.maximum(c + kc * late, -LIMIT), LIMIT),
-        tl.minimum(tl.maximum(d + kd * late, -LIMIT), LIMIT),
+        tl.clamp(a + ka * late, -LIMIT, LIMIT),
+        tl.clamp(b + kb * late, -LIMIT, LIMIT),
+        tl.clamp(c + kc * late, -LIMIT, LIMIT),
+        tl.clamp(d + kd * late, -LIMIT, LIMIT),
     )
 
 
@@ -88,7 +88,7 @@ def _member(member, places, shares, small, s, LIMIT: tl.constexpr):  # type: ign
 @triton.jit
 def _fraction(offset):  # type: ignore[no-untyped-def]
     """What an offset has beyond whole pixels; of a wild one, which lands nowhere, none."""
-    tame = tl.minimum(tl.maximum(offset, -1e6), 1e6)
+    tame = tl.clamp(offset, -1e6, 1e6)
     return tame - tl.floor(tame)
 
 
