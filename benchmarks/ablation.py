@@ -85,7 +85,7 @@ def train(variant: Variant, real: RealSource, options: argparse.Namespace) -> sv
         ema=0.98,
         flow_weight=(0.005, 0.005),
         level_weight=(0.05, 0.05),
-        refined=0.0,
+        refined=1.0,
     )
     folder = options.work / variant.name
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
