@@ -44,13 +44,13 @@ class Network(Protocol):
 
 def ready(network: SVMV, device: torch.device, dtype: torch.dtype) -> Network:
     """The fastest form of a network for a device and the arithmetic of its convolutions; for inference only."""
-    if device.type == "cpu":
+    if device.type == "cpu" and CpuNetwork.serves(network.config):
         return CpuNetwork(network, dtype)
     return PlainNetwork(network.to(device, memory_format=torch.channels_last).eval(), dtype)  # type: ignore[call-overload]
 
 
 class PlainNetwork:
-    """`SVMV` as it is, for all devices that have no twin of their own."""
+    """`SVMV` as it is, for all devices and sizes that have no twin of their own."""
 
     def __init__(self, network: SVMV, arithmetic: torch.dtype = torch.float32) -> None:
         """`arithmetic`: of the convolutions, by autocast; coordinates and the splat stay float32."""

@@ -10,9 +10,10 @@ from numba import prange
 
 from svmv.bfloat16_numba import stored, value
 from svmv.jit import inlined, kernel
-from svmv.volume_numba import doubled, look, looking, sigmoid
+from svmv.vectors_numba import copy_run, mix_four
+from svmv.volume_numba import doubled, sigmoid
+from svmv.window_numba import look
 
-_PITCH = 8  # of the correlation windows' rows in memory: whole vectors
 _ONE, _TWO, _THREE, _FOUR, _HALF, _16TH = (np.float32(k) for k in (1, 2, 3, 4, 1 / 2, 1 / 16))
 
 
@@ -28,21 +29,21 @@ def compare(  # type: ignore[no-untyped-def]
         right: of I₁.
         left_half: (B, h, w, 3), I₀ at 1/2, RGB.
         right_half: I₁ at 1/2.
-        left_rows: (B, h, D, w), details of I₀ at unit mean square; not read without a window.
+        left_rows: (B, ≥ h, D, ≥ w), details of I₀ at unit mean square, as `match` has its features; not read without a
+            window.
         right_rows: of I₁.
         coarse: (N, h/2, w/2, 4), motion at 1/4, near then far, px there.
         radius: r of the window in which details are correlated, px, at most 3; 0: none.
         sharpness: of the softmax of that correlation.
-        joined: (N, h, w, ≥ K + 2·D + 7), out; with a window (2r+1)² + 2 more: the correlation, the peak over r.
-            Channels beyond that are zero.
+        joined: (N, h, w, ≥ K + 2·D + 7), out; with a window (2r+1)² + 2 more: the correlation, the peak over r, and
+            room for a whole last row of `look`. Channels beyond that mean nothing and are finite.
         known: (N, h, w, 9), out: the difference, the motion and the peak in px at 1/2; exact where `joined` is not.
     """
     B, H, W, D = left.shape
     K = lifted.shape[3] // 4
     width, start = joined.shape[3], K + 2 * D + 7
     across = 2 * radius + 1
-    scale, reach = np.float32(1.0 / D), _ONE / np.float32(max(radius, 1))
-    nothing = np.zeros((D, W), np.float32)
+    reach = _ONE / np.float32(max(radius, 1))
     for row in prange(2 * B * H):
         n, y = row // H, row % H
         b = n % B
@@ -53,23 +54,18 @@ def compare(  # type: ignore[no-untyped-def]
         out, state, exact = joined[n, y], lifted[n, y // 2], known[n, y]
         up, low, down = doubled(y, H // 2)
         upper, lower = coarse[n, up], coarse[n, low]
-        flow, mine = np.empty(4, np.float32), np.empty(D, np.float32)
-        dots, between, found, shares, columns, rows, unseen = looking(radius, _PITCH)
+        flow = np.empty(4, np.float32)
         for x in range(W):
             place = K * (2 * (y % 2) + x % 2)
-            for c in range(K):
-                out[x, c] = stored(value(state[x // 2, place + c]), out)
+            copy_run(state, x // 2, place, K, out, x, 0)
             first, second, along = doubled(x, W // 2)
             for k in range(4):
                 top = upper[first, k] * (_ONE - along) + upper[second, k] * along
                 bottom = lower[first, k] * (_ONE - along) + lower[second, k] * along
                 flow[k] = _TWO * (top * (_ONE - down) + bottom * down)
             x0, x1, y0, y1, wa, wb, wc, wd = _around(np.float32(x) + flow[0], np.float32(y) + flow[1], W, H)
-            for c in range(D):
-                seen = value(other[y0, x0, c]) * wa + value(other[y0, x1, c]) * wb
-                seen += value(other[y1, x0, c]) * wc + value(other[y1, x1, c]) * wd
-                out[x, K + c] = stored(value(own[x, c]), out)
-                out[x, K + D + c] = stored(seen, out)
+            copy_run(own, x, 0, D, out, x, K)
+            mix_four(other[y0], other[y1], x0, x1, wa, wb, wc, wd, out, x, K + D)
             for c in range(3):
                 seen = other_half[y0, x0, c] * wa + other_half[y0, x1, c] * wb
                 seen += other_half[y1, x0, c] * wc + other_half[y1, x1, c] * wd
@@ -79,34 +75,13 @@ def compare(  # type: ignore[no-untyped-def]
                 exact[x, 3 + k] = flow[k]
                 out[x, K + 2 * D + 3 + k] = stored(flow[k] * _16TH, out)
             exact[x, 7] = exact[x, 8] = 0
-            for c in range(start, width):
+            for c in range(start + (across * across + 2 if radius else 0), width):
                 out[x, c] = 0
         if radius > 0:  # a loop of its own: what it reads is more than the first cache holds beside all that
             own_rows, other_rows = (left_rows[b], right_rows[b]) if n < B else (right_rows[b], left_rows[b])
             for x in range(W):
-                for c in range(D):
-                    mine[c] = own_rows[y, c, x] * scale
                 ahead, aside = np.float32(x) + exact[x, 3], np.float32(y) + exact[x, 4]
-                peak = look(
-                    mine,
-                    other_rows,
-                    nothing,
-                    ahead,
-                    aside,
-                    radius,
-                    _PITCH,
-                    sharpness,
-                    dots,
-                    between,
-                    found,
-                    shares,
-                    columns,
-                    rows,
-                    unseen,
-                )
-                for i in range(across):
-                    for j in range(across):
-                        out[x, start + i * across + j] = stored(found[i * _PITCH + j], out)
+                peak = look(own_rows[y], x, other_rows, ahead, aside, radius, sharpness, out, start, across)
                 for k in range(2):
                     exact[x, 7 + k] = peak[k]
                     out[x, start + across * across + k] = stored(peak[k] * reach, out)

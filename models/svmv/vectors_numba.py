@@ -4,6 +4,8 @@ Numba vectorises long loops over neighbours only; LLVM's other way, finding equa
 switched off in it. Addresses are not checked.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from llvmlite import ir
@@ -11,53 +13,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-_SIDE = 8
+LANES = 8
+EIGHT = ir.VectorType(ir.FloatType(), LANES)
 _FUSED = ("contract",)  # a product and the sum it goes into may be one instruction
-
-
-def _products(count: int) -> Any:
-    """sums[8·i + j] = Σₖ mine[k] · other[top + i, k, left + j] for i < `count`, j < 8; rows outside are `nothing`'s.
-
-    `mine` is (C,), `other` (h, C, w) with 0 ≤ `left` ≤ w − 8, `nothing` (C, w) zeros, `sums` (≥ 8·`count`,); all
-    float32, contiguous. Nothing is checked.
-    """
-
-    @intrinsic
-    def products(typingctx: Any, mine: Any, other: Any, nothing: Any, top: Any, left: Any, sums: Any) -> Any:  # noqa: ARG001
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            kinds = signature.args
-            mine_, other_, nothing_, sums_ = (
-                cgutils.create_struct_proxy(kinds[n])(context, builder, arguments[n]) for n in (0, 1, 2, 5)
-            )
-            top_, left_ = (context.cast(builder, arguments[n], kinds[n], types.intp) for n in (3, 4))
-            height, channels, width = (builder.extract_value(other_.shape, n) for n in range(3))
-            eight = ir.VectorType(ir.FloatType(), _SIDE)
-            rows = []
-            for i in range(count):
-                at = builder.add(top_, top_.type(i))
-                inside = builder.and_(builder.icmp_signed(">=", at, at.type(0)), builder.icmp_signed("<", at, height))
-                there = builder.gep(other_.data, [builder.mul(at, builder.mul(channels, width))])
-                rows.append(builder.gep(builder.select(inside, there, nothing_.data), [left_]))
-            totals = [cgutils.alloca_once_value(builder, ir.Constant(eight, [0.0] * _SIDE)) for _ in rows]
-            with cgutils.for_range(builder, channels) as loop:
-                every = _spread(builder, builder.load(builder.gep(mine_.data, [loop.index])), _SIDE)
-                step = builder.mul(loop.index, width)
-                for row, total in zip(rows, totals, strict=True):
-                    read = builder.load(builder.bitcast(builder.gep(row, [step]), eight.as_pointer()))
-                    read.align = 4
-                    product = builder.fmul(every, read, flags=_FUSED)
-                    builder.store(builder.fadd(builder.load(total), product, flags=_FUSED), total)
-            for i, total in enumerate(totals):
-                target = builder.gep(sums_.data, [top_.type(_SIDE * i)])
-                builder.store(builder.load(total), builder.bitcast(target, eight.as_pointer())).align = 4
-            return context.get_dummy_value()
-
-        return types.void(mine, other, nothing, top, left, sums), generate
-
-    return products
-
-
-six_rows, eight_rows = _products(6), _products(8)
 
 
 @intrinsic
@@ -74,20 +32,119 @@ def add_four_times(typingctx: Any, target: Any, place: Any, line: Any, source: A
         )
         place_, line_, row_ = (context.cast(builder, arguments[n], kinds[n], types.intp) for n in (1, 2, 5))
         four, whole = ir.VectorType(ir.FloatType(), 4), place_.type
-        carried = builder.load(builder.bitcast(_at(builder, source_, row_, whole(4)), four.as_pointer()))
-        carried.align = 4
+        carried = builder.load(builder.bitcast(_at(builder, source_, row_, whole(4)), four.as_pointer()), align=4)
         height = builder.extract_value(shares_.shape, 1)
         each = [builder.load(_at(builder, shares_, whole(i), height, row_)) for i in range(4)]
         for share, distance in zip(each, (whole(0), whole(4), line_, builder.add(line_, whole(4))), strict=True):
             there = builder.gep(target_.data, [builder.add(place_, distance)])
             there = builder.bitcast(there, four.as_pointer())
-            before = builder.load(there)
-            before.align = 4
-            product = builder.fmul(_spread(builder, share, 4), carried, flags=_FUSED)
-            builder.store(builder.fadd(before, product, flags=_FUSED), there).align = 4
+            before = builder.load(there, align=4)
+            builder.store(product_and_sum(builder, everywhere(builder, share, 4), carried, before), there, align=4)
         return context.get_dummy_value()
 
     return types.void(target, place, line, source, shares, row), generate
+
+
+@intrinsic
+def mix_four(  # type: ignore[no-untyped-def]
+    typingctx,  # noqa: ARG001
+    upper,
+    lower,
+    first,
+    second,
+    a,
+    b,
+    c,
+    d,
+    out,
+    row,
+    start,
+):
+    """out[row, start + k] = a · upper[first, k] + b · upper[second, k] + c · lower[first, k] + d · lower[second, k].
+
+    For all k < n; arrays are (w, n ≥ `LANES`), contiguous, float32 or the bits of bfloat16.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kinds = signature.args
+        upper_, lower_, out_ = (
+            cgutils.create_struct_proxy(kinds[n])(context, builder, arguments[n]) for n in (0, 1, 8)
+        )
+        columns = [context.cast(builder, arguments[n], kinds[n], types.intp) for n in (2, 3)]
+        row_, start_ = (context.cast(builder, arguments[n], kinds[n], types.intp) for n in (9, 10))
+        shares = [everywhere(builder, arguments[n], LANES) for n in range(4, 8)]
+        count = builder.extract_value(upper_.shape, 1)
+        sources = [_at(builder, array, column, count) for array in (upper_, lower_) for column in columns]
+        target = _at(builder, out_, row_, builder.extract_value(out_.shape, 1), start_)
+        with _runs(builder, count) as k:
+            total = ir.Constant(EIGHT, [0.0] * LANES)
+            for source, share in zip(sources, shares, strict=True):
+                total = product_and_sum(builder, share, read_eight(builder, builder.gep(source, [k])), total)
+            write_eight(builder, total, builder.gep(target, [k]))
+        return context.get_dummy_value()
+
+    return types.void(upper, lower, first, second, a, b, c, d, out, row, start), generate
+
+
+@intrinsic
+def copy_run(typingctx, source, column, first, count, out, row, start):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """out[row, start + k] = source[column, first + k] for k < `count`, at least `LANES`.
+
+    Both are contiguous, two-dimensional, and of one type: float32 or the bits of bfloat16.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kinds = signature.args
+        source_, out_ = (cgutils.create_struct_proxy(kinds[n])(context, builder, arguments[n]) for n in (0, 4))
+        column_, first_, count_, row_, start_ = (
+            context.cast(builder, arguments[n], kinds[n], types.intp) for n in (1, 2, 3, 5, 6)
+        )
+        read = _at(builder, source_, column_, builder.extract_value(source_.shape, 1), first_)
+        written = _at(builder, out_, row_, builder.extract_value(out_.shape, 1), start_)
+        eight = ir.VectorType(read.type.pointee, LANES).as_pointer()
+        with _runs(builder, count_) as k:
+            numbers = builder.load(builder.bitcast(builder.gep(read, [k]), eight), align=2)
+            builder.store(numbers, builder.bitcast(builder.gep(written, [k]), eight), align=2)
+        return context.get_dummy_value()
+
+    return types.void(source, column, first, count, out, row, start), generate
+
+
+@contextmanager
+def _runs(builder: Any, count: Any) -> Iterator[Any]:
+    """A loop over runs of `LANES` of so many numbers; the last run may repeat some of the one before."""
+    whole = count.type
+    last = builder.sub(count, whole(LANES))
+    with cgutils.for_range(builder, builder.sdiv(builder.add(last, whole(2 * LANES - 1)), whole(LANES))) as loop:
+        k = builder.mul(loop.index, whole(LANES))
+        yield builder.select(builder.icmp_signed(">", k, last), last, k)
+
+
+def read_eight(builder: Any, place: Any) -> Any:
+    """Eight numbers as float32, from an address of float32 or of bfloat16's bits; see `bfloat16_numba`."""
+    if place.type.pointee == ir.FloatType():
+        return builder.load(builder.bitcast(place, EIGHT.as_pointer()), align=4)
+    bits = builder.load(builder.bitcast(place, ir.VectorType(place.type.pointee, LANES).as_pointer()), align=2)
+    wide = ir.VectorType(ir.IntType(32), LANES)
+    return builder.bitcast(builder.shl(builder.zext(bits, wide), ir.Constant(wide, [16] * LANES)), EIGHT)
+
+
+def write_eight(builder: Any, numbers: Any, place: Any) -> None:
+    """The opposite of `read_eight`, rounded to nearest, ties to even."""
+    if place.type.pointee == ir.FloatType():
+        builder.store(numbers, builder.bitcast(place, EIGHT.as_pointer()), align=4)
+        return
+    wide, short = ir.VectorType(ir.IntType(32), LANES), ir.VectorType(place.type.pointee, LANES)
+    one, half, upper = (ir.Constant(wide, [number] * LANES) for number in (1, 0x7FFF, 16))
+    bits = builder.bitcast(numbers, wide)
+    odd = builder.and_(builder.lshr(bits, upper), one)
+    rounded = builder.lshr(builder.add(bits, builder.add(half, odd)), upper)
+    builder.store(builder.trunc(rounded, short), builder.bitcast(place, short.as_pointer()), align=2)
+
+
+def product_and_sum(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    """What is added to a product: a · b + c."""
+    return builder.fadd(c, builder.fmul(a, b, flags=_FUSED), flags=_FUSED)
 
 
 def _at(builder: Any, array: Any, row: Any, width: Any, column: Any = None) -> Any:
@@ -96,7 +153,7 @@ def _at(builder: Any, array: Any, row: Any, width: Any, column: Any = None) -> A
     return builder.gep(array.data, [place if column is None else builder.add(place, column)])
 
 
-def _spread(builder: Any, one: Any, lanes: int) -> Any:
+def everywhere(builder: Any, one: Any, lanes: int) -> Any:
     """The same number in all lanes of a vector."""
     unset, index = ir.Constant(ir.VectorType(one.type, lanes), ir.Undefined), ir.IntType(32)
     first = builder.insert_element(unset, one, index(0))

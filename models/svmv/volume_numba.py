@@ -9,14 +9,12 @@ import numpy as np
 from numba import prange
 
 from svmv.bfloat16_numba import stored, value
-from svmv.correlation_numba import _corner
-from svmv.jit import inlined, kernel, part
-from svmv.vectors_numba import eight_rows, six_rows
+from svmv.jit import inlined, kernel
+from svmv.vectors_numba import LANES, copy_run, mix_four
+from svmv.window_numba import look
 
 _QUARTER, _ONE, _TWO, _EIGHTH = np.float32(0.25), np.float32(1), np.float32(2), np.float32(1 / 8)
 _64TH, _HALF, _6TH, _24TH, _120TH = (np.float32(1 / k) for k in (64, 2, 6, 24, 120))
-_LEAST = np.float32(-24)  # e^-24 adds nothing to a sum that holds e^0
-_NEVER = np.float32(-1e30)
 
 
 @inlined
@@ -62,24 +60,23 @@ def match(left, right, before, after, above, radius, sharpness, flow, cost, peak
     """Correlation along the motion of the level above, and where in its window each pixel matches best.
 
     Args:
-        left: (B, h, C, w), features of I₀, a row of each channel after the other: neighbours are read at once.
+        left: (B, ≥ h, C, ≥ w), features of I₀, a row of each channel after the other: neighbours are read at once.
+            No side is shorter than `LANES`; what lies beyond h and w is zero.
         right: of I₁.
         before: of I₋₁.
         after: of I₂.
         above: (N, ⌈h/2⌉, ⌈w/2⌉, 4), motion of the level above, near then far, px there; of one pixel: everywhere the
             same; or (N, h, w, 4), motion at this level that is to be refined.
-        radius: r, px.
+        radius: r, px, as `look` knows it.
         sharpness: of the softmax.
         flow: (N, h, w, 4), out: `above`, brought to this level, px.
-        cost: (N, h, w, 2·(2r+1)·(2r+2)), out: correlation along near, then along far; the last of each 2r+2 means
-            nothing and is finite, so that all are computed in runs of whole vectors.
+        cost: (N, h, w, 2·(2r+1)·LANES), out: correlation along near, then along far; what follows the first 2r+1
+            numbers of each row of a window means nothing and is finite.
         peaks: (N, h, w, 4), out: means of the displacement under the softmax, px.
     """
-    B, H, C, W = left.shape
-    side = 2 * radius + 2
-    window = (side - 1) * side
+    B, H, W = len(left), flow.shape[1], flow.shape[2]
+    window = (2 * radius + 1) * LANES
     longer = _ONE if above.shape[1] == H else _TWO
-    nothing = np.zeros((C, W), np.float32)
     for row in prange(2 * B * H):
         n, y = row // H, row % H
         b = n % B
@@ -87,8 +84,6 @@ def match(left, right, before, after, above, radius, sharpness, flow, cost, peak
         near = right[b] if n < B else left[b]
         outer = before[b] if n < B else after[b]
         line, motion, peak = cost[n, y], flow[n, y], peaks[n, y]
-        mine = np.empty(C, np.float32)
-        dots, between, found, shares, columns, rows, unseen = looking(radius, side)
         upper, lower, down = source(y, H, above.shape[1])
         for x in range(W):
             first, second, along = source(x, W, above.shape[2])
@@ -96,121 +91,12 @@ def match(left, right, before, after, above, radius, sharpness, flow, cost, peak
                 top = above[n, upper, first, k] * (_ONE - along) + above[n, upper, second, k] * along
                 bottom = above[n, lower, first, k] * (_ONE - along) + above[n, lower, second, k] * along
                 motion[x, k] = longer * (top * (_ONE - down) + bottom * down)
-        scale = np.float32(1.0 / C)
         for far in range(2):  # one picture after the other: a row of windows in both is more than the first cache holds
+            other = outer if far else near
             for x in range(W):
-                for c in range(C):
-                    mine[c] = own[c, x] * scale
                 ahead, aside = np.float32(x) + motion[x, 2 * far], np.float32(y) + motion[x, 2 * far + 1]
-                across, along = look(
-                    mine,
-                    outer if far else near,
-                    nothing,
-                    ahead,
-                    aside,
-                    radius,
-                    side,
-                    sharpness,
-                    dots,
-                    between,
-                    found,
-                    shares,
-                    columns,
-                    rows,
-                    unseen,
-                )
-                for k in range(window):
-                    line[x, far * window + k] = stored(found[k], line)
+                across, along = look(own, x, other, ahead, aside, radius, sharpness, line, far * window, LANES)
                 peak[x, 2 * far], peak[x, 2 * far + 1] = across, along
-
-
-@inlined
-def looking(radius, pitch):  # type: ignore[no-untyped-def]
-    """Room for `look`, and what it knows of its window, whose rows lie `pitch` ≥ 2r+2 numbers apart."""
-    side = 2 * radius + 2
-    window = (side - 1) * pitch
-    dots, between = np.zeros(side * pitch + 1, np.float32), np.empty(side * pitch, np.float32)
-    found, shares = np.empty(window, np.float32), np.empty(window, np.float32)
-    columns, rows, unseen = np.empty(window, np.float32), np.empty(window, np.float32), np.empty(window, np.float32)
-    for k in range(window):
-        columns[k], rows[k] = np.float32(k % pitch - radius), np.float32(k // pitch - radius)
-        unseen[k] = _NEVER if k % pitch >= side - 1 else np.float32(0)
-    return dots, between, found, shares, columns, rows, unseen
-
-
-@inlined
-def look(  # type: ignore[no-untyped-def]
-    mine, other, nothing, x, y, radius, pitch, sharpness, dots, between, found, shares, columns, rows, unseen
-):
-    """Correlate one pixel with the window around a place, and find the mean displacement under the softmax, px.
-
-    Args:
-        mine: (C,), the pixel's features over C.
-        other: (h, C, w), features of the other picture.
-        nothing: (C, w), zeros.
-        x: of the place, px.
-        y: of the place.
-        radius: r, px.
-        pitch: from row to row of the window.
-        sharpness: of the softmax.
-        dots: as `looking` made it, and so all that follow.
-        between: room.
-        found: the correlation, out: 2r+1 of each `pitch` numbers.
-        shares: room.
-        columns: displacements across.
-        rows: displacements down.
-        unseen: what keeps numbers between two rows of the window out of the softmax.
-    """
-    side = 2 * radius + 2
-    window = (side - 1) * pitch
-    x0, fx = _corner(x, other.shape[2], side)
-    y0, fy = _corner(y, other.shape[0], side)
-    left, top = x0 - radius, y0 - radius
-    if pitch == 8 and side == 8 and left >= 0 and left + 8 <= other.shape[2]:
-        eight_rows(mine, other, nothing, top, left, dots)
-    elif pitch == 8 and side == 6 and left >= 0 and left + 8 <= other.shape[2]:
-        six_rows(mine, other, nothing, top, left, dots)
-    else:
-        _products(mine, other, left, top, side, pitch, dots)
-    for k in range(side * pitch):
-        between[k] = dots[k] + (dots[k + 1] - dots[k]) * fx
-    for k in range(window):
-        found[k] = between[k] + (between[k + pitch] - between[k]) * fy
-        shares[k] = found[k] + unseen[k]
-    best = _largest(shares)
-    total, across, along = np.float32(0), np.float32(0), np.float32(0)
-    for k in range(window):
-        shares[k] = exponential(max((found[k] + unseen[k] - best) * sharpness, _LEAST))
-    for k in range(window):
-        total += shares[k]
-        across += shares[k] * columns[k]
-        along += shares[k] * rows[k]
-    return across / total, along / total
-
-
-@part
-def _largest(numbers):  # type: ignore[no-untyped-def]
-    """The largest of some numbers, which it overwrites: halves are compared as vectors, a running maximum is not."""
-    count = len(numbers)
-    while count > 1:
-        half = (count + 1) // 2
-        for k in range(count - half):
-            numbers[k] = numbers[k] if numbers[k] > numbers[k + half] else numbers[k + half]
-        count = half
-    return numbers[0]
-
-
-@part
-def _products(mine, other, x0, y0, side, pitch, dots):  # type: ignore[no-untyped-def]
-    """A pixel's products with a square of pixels of the other picture, (h, C, w), zero outside it, row by row."""
-    H, C, W = other.shape
-    for i in range(side):
-        for j in range(side):
-            dot = np.float32(0)
-            if 0 <= y0 + i < H and 0 <= x0 + j < W:
-                for k in range(C):
-                    dot += mine[k] * other[y0 + i, k, x0 + j]
-            dots[i * pitch + j] = dot
 
 
 @kernel
@@ -228,7 +114,6 @@ def gather(left, right, flow, peaks, above, radius, start, joined):  # type: ign
         joined: (N, h, w, start + D + 8 + S), out: context, flow/8, peaks/radius, the state brought to this level.
     """
     B, H, W, D = left.shape
-    S = above.shape[3]
     reach = _ONE / np.float32(radius)
     for row in prange(2 * B * H):
         n, y = row // H, row % H
@@ -237,18 +122,14 @@ def gather(left, right, flow, peaks, above, radius, start, joined):  # type: ign
         up, low, down = source(y, H, above.shape[1])
         upper, lower = above[n, up], above[n, low]
         for x in range(W):
-            for c in range(D):
-                out[x, start + c] = stored(value(context[x, c]), out)
+            copy_run(context, x, 0, D, out, x, start)
             for k in range(4):
                 out[x, start + D + k] = stored(flow[n, y, x, k] * _EIGHTH, out)
                 out[x, start + D + 4 + k] = stored(peaks[n, y, x, k] * reach, out)
             a, b, along = source(x, W, above.shape[2])
             wa, wb = (_ONE - down) * (_ONE - along), (_ONE - down) * along
             wc, wd = down * (_ONE - along), down * along
-            for k in range(S):
-                state = value(upper[a, k]) * wa + value(upper[b, k]) * wb
-                state += value(lower[a, k]) * wc + value(lower[b, k]) * wd
-                out[x, start + D + 8 + k] = stored(state, out)
+            mix_four(upper, lower, a, b, wa, wb, wc, wd, out, x, start + D + 8)
 
 
 @kernel

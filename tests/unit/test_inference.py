@@ -17,7 +17,7 @@ from svmv.packed import PackedConv
 from svmv.synthesis import synthesize
 
 SMALL = SVMVConfig(
-    members=3, feature_channels=16, match_channels=8, context_channels=5, hidden_channels=12, radius=2, refinements=1
+    members=3, feature_channels=16, match_channels=8, context_channels=9, hidden_channels=12, radius=2, refinements=1
 )
 LOOKING = replace(SMALL, radius=3, detail_radius=2)
 
@@ -167,3 +167,11 @@ def test_ready_takes_the_twin_on_the_cpu_only(networks: list[SVMV]) -> None:
     for arithmetic in (torch.float32, torch.bfloat16):
         assert isinstance(ready(networks[1], torch.device("cpu"), arithmetic), CpuNetwork)
     assert isinstance(ready(networks[1], torch.device("meta"), torch.float32), PlainNetwork)
+
+
+@pytest.mark.parametrize("size", [{"radius": 4}, {"detail_radius": 4}, {"context_channels": 7}])
+def test_sizes_that_the_twin_does_not_know_run_as_they_are(size: dict[str, int]) -> None:
+    network = SVMV(replace(SMALL, **size))
+    assert isinstance(ready(network, torch.device("cpu"), torch.float32), PlainNetwork)
+    with pytest.raises(ValueError, match="windows up to 3 px"):
+        CpuNetwork(network)
