@@ -14,7 +14,7 @@ from svmv import arrays, features_numba, motion_numba, volume_numba
 from svmv.config import SVMVConfig
 from svmv.features import Features, padded_size
 from svmv.model import SVMV, Window
-from svmv.motion import Motion, moving
+from svmv.motion import SAME, Motion
 from svmv.packed import PackedConv, convolution, weights
 from svmv.synthesis import synthesize
 from svmv.synthesis_numba import PackedMotion, reach
@@ -242,11 +242,9 @@ class _Ensemble:
             out = conv(out)
         members = arrays.empty(2 * B, 6 * self._members + 1, h, w)
         rate = (1 / spacing.T.flatten()).float().numpy()
-        moves, head, curve = (
-            arrays.channels_last(moving(left.half, right.half)),
-            arrays.channels_last(out),
-            arrays.empty(2 * B, h, w, 2),
-        )
+        head = arrays.channels_last(out)
+        moves, curve = arrays.empty(B, h, w), arrays.empty(2 * B, h, w, 2)
+        motion_numba.moving(*halves, np.float32(SAME), moves)
         motion_numba.bend(head, known, rate, curve)
         motion_numba.unfold(head, known, curve, moves, rate, self._doubt, members)
         packed = torch.from_numpy(members)

@@ -15,7 +15,7 @@ from svmv.features import Features, conv, unit
 from svmv.volume import Level, SoftArgmax, double
 from svmv.warp import warp
 
-_SAME = 0.5 / 255  # of a colour: what rounding to eight bits hides
+SAME = 0.5 / 255  # of a colour: what rounding to eight bits hides
 _DISTRUST = 3.0  # training starts with a twentieth of the measured peak
 _LOGIT_RANGE = 7.0  # weights between e^-7 and e^7: float32 sums stay exact enough, no member can switch others off
 
@@ -126,7 +126,7 @@ def moving(left: Tensor, right: Tensor) -> Tensor:
     There any motion is a guess, and a fraction of a pixel would soften captions and logos in the new pictures only.
     """
     change = (left - right).abs().amax(dim=1, keepdim=True)
-    return (F.max_pool2d(change, 5, stride=1, padding=2) > _SAME).float()
+    return (F.max_pool2d(change, 5, stride=1, padding=2) > SAME).float()
 
 
 def acceleration(near: Tensor, far: Tensor, rate: Tensor) -> Tensor:

@@ -105,6 +105,22 @@ def _around(x, y, W, H):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def moving(left, right, same, moves):  # type: ignore[no-untyped-def]
+    """`motion.moving`: `moves`, (B, h, w), is 0 where both (B, h, w, 3) are the `same` on 5 × 5 pixels, else 1."""
+    B, H, W, C = left.shape
+    for row in prange(B * H):
+        b, y = row // H, row % H
+        seen = np.zeros(W + 4, np.float32)
+        for near in range(max(y - 2, 0), min(y + 3, H)):
+            for x in range(W):
+                for c in range(C):
+                    if abs(left[b, near, x, c] - right[b, near, x, c]) > same:
+                        seen[x + 2] = _ONE
+        for x in range(W):
+            moves[b, y, x] = max(max(seen[x], seen[x + 1], seen[x + 2]), seen[x + 3], seen[x + 4])
+
+
+@kernel
 def bend(head, known, rate, curve):  # type: ignore[no-untyped-def]
     """Each anchor's own acceleration, as much of it as is let through.
 
@@ -134,7 +150,7 @@ def unfold(head, known, curve, moves, rate, doubt, members):  # type: ignore[no-
         head: (N, h, w, 6·M + 4); one more where there is a peak to trust.
         known: (N, h, w, 9), as `compare` gave it.
         curve: (N, h, w, 2), as `bend` gave it; what both anchors agree on is taken, see `motion.agreed`.
-        moves: (B, h, w, 1), as `motion.moving` gives it.
+        moves: (B, h, w), as `moving` gave it.
         rate: (N,), r of `motion.acceleration`.
         doubt: log weight lost per unit of photometric error.
         members: (N, 6·M + 1, h, w), planar, out; per member velocity, acceleration, logit, slope; then sharpness.
@@ -164,7 +180,7 @@ def unfold(head, known, curve, moves, rate, doubt, members):  # type: ignore[no-
         for m in range(M):
             for k in range(4):
                 for x in range(W):
-                    members[n, 6 * m + k, y, x] = _TWO * (base[k, x] + said[6 * m + k, x]) * moved[x, 0]
+                    members[n, 6 * m + k, y, x] = _TWO * (base[k, x] + said[6 * m + k, x]) * moved[x]
             for x in range(W):
                 members[n, 6 * m + 4, y, x] = said[6 * m + 4, x] - base[4, x]
                 members[n, 6 * m + 5, y, x] = said[6 * m + 5, x]
