@@ -1,6 +1,9 @@
 """How the CPU's kernels are compiled, said once: parallel over rows, cached on disk where that is possible."""
 
+import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from numba import njit
@@ -29,3 +32,20 @@ def part(function: Callable[..., Any]) -> Any:
 def inlined(function: Callable[..., Any]) -> Any:
     """Compile a function that becomes part of the loops it is called in."""
     return njit(function, fastmath=_MATH, inline="always")
+
+
+def forget_older(folder: Path) -> None:
+    """Remove machine code that is older than any of the folder's compiled sources.
+
+    numba looks only at the file a kernel is in; what comes from other files, `part` and `inlined`, would stay as it was
+    after an update.
+    """
+    with suppress(OSError):  # a folder that can't be read or written holds no machine code of ours
+        dates = [source.stat().st_mtime for source in folder.glob("*_numba.py")]
+        newest = max((date for date in dates if date <= time.time()), default=0.0)
+        for index in (folder / "__pycache__").glob("*_numba.*.nbi"):
+            if index.stat().st_mtime < newest:
+                index.unlink(missing_ok=True)
+
+
+forget_older(Path(__file__).parent)
