@@ -216,7 +216,7 @@ class _Ensemble:
         first, second = ensemble.body
         weight, bias = weights(convolution(first))
         # Whole vectors: 47 channels take oneDNN longer than 48, and `look` writes some numbers behind its window.
-        behind = LANES - 2 * self._radius - 3 if self._radius else 0
+        behind = max(LANES - 2 * self._radius - 3, 0) if self._radius else 0
         self._width = -(-(weight.shape[1] + behind) // LANES) * LANES
         weight = F.pad(weight, (0, 0, 0, 0, 0, self._width - weight.shape[1]))
         self._layers = [

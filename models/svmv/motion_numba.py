@@ -117,7 +117,7 @@ def moving(left, right, same, moves):  # type: ignore[no-untyped-def]
                     if abs(left[b, near, x, c] - right[b, near, x, c]) > same:
                         seen[x + 2] = _ONE
         for x in range(W):
-            moves[b, y, x] = max(max(seen[x], seen[x + 1], seen[x + 2]), seen[x + 3], seen[x + 4])
+            moves[b, y, x] = max(seen[x], seen[x + 1], seen[x + 2], seen[x + 3], seen[x + 4])
 
 
 @kernel

@@ -14,20 +14,6 @@ from svmv.vectors_numba import LANES, copy_run, mix_four
 from svmv.window_numba import look
 
 _QUARTER, _ONE, _TWO, _EIGHTH = np.float32(0.25), np.float32(1), np.float32(2), np.float32(1 / 8)
-_64TH, _HALF, _6TH, _24TH, _120TH = (np.float32(1 / k) for k in (64, 2, 6, 24, 120))
-
-
-@inlined
-def exponential(x):  # type: ignore[no-untyped-def]
-    """e^x for |x| ≤ 24, to 1e-5 of itself; loops over it are vectorised: (e^(x/64))^64 by Taylor and six squarings."""
-    y = x * _64TH
-    e = _ONE + y * (_ONE + y * (_HALF + y * (_6TH + y * (_24TH + y * _120TH))))
-    e = e * e
-    e = e * e
-    e = e * e
-    e = e * e
-    e = e * e
-    return e * e
 
 
 @inlined

@@ -110,8 +110,8 @@ def _products(builder: Any, own: Any, at: Any, other: Any, top: Any, left: Any, 
     pitch, whole = builder.extract_value(own.shape, 1), top.type
     inside = _within(builder, top, builder.sub(height, whole(count)))
     within = _within(builder, left, builder.sub(width, whole(LANES)))
-    corner = builder.add(builder.mul(inside, builder.mul(channels, width)), within)
     line = builder.mul(channels, width)
+    corner = builder.add(builder.mul(inside, line), within)
     rows = [builder.gep(other.data, [builder.add(corner, builder.mul(line, whole(i)))]) for i in range(count)]
     totals = [cgutils.alloca_once_value(builder, _constant(0.0)) for _ in rows]
     with cgutils.for_range(builder, channels) as loop:
