@@ -20,9 +20,8 @@ from svmv.training.evaluation import Gap, Method, split
 from svmv.training.rivals import DisFlow, DisWarp, Linear
 from svmv_cli.media.clips import read_clip
 from svmv_cli.media.filters import minterpolate
-from svmv_cli.pipeline.interpolate import choose_device, choose_precision
+from svmv_cli.pipeline.devices import DTYPES, choose_device, choose_precision
 
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 Clip = npt.NDArray[np.uint8]
 
 

@@ -16,10 +16,9 @@ from torch.utils.flop_counter import FlopCounterMode
 import svmv
 from benchmarks.common import best, ceiling, choose_clock, machine, peak_host
 from svmv.inference import PlainNetwork
-from svmv_cli.pipeline.interpolate import choose_device, choose_precision
+from svmv_cli.pipeline.devices import DTYPES, choose_device, choose_precision
 
 SIZES = {"480p": (480, 864), "720p": (720, 1280), "1080p": (1080, 1920), "4K": (2160, 3840)}
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 def film(height: int, width: int, device: torch.device) -> list[Tensor]:

@@ -123,15 +123,14 @@ def _rivals(text: str) -> list[str]:
 
 
 def _network(model: str, *, device: str, precision: str) -> "tuple[Method, torch.device]":
-    import torch
 
     import svmv
     from svmv.training.evaluation import Network
     from svmv_cli.errors import ModelError
-    from svmv_cli.pipeline.interpolate import choose_device, choose_precision
+    from svmv_cli.pipeline.devices import DTYPES, choose_device, choose_precision
 
     chosen = choose_device(device)
-    dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[choose_precision(precision, chosen)]
+    dtype = DTYPES[choose_precision(precision, chosen)]
     try:
         return Network(svmv.load(model).to(chosen), dtype=dtype), chosen
     except ValueError as error:

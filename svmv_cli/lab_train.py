@@ -47,7 +47,7 @@ def train(
     from svmv.training.loop import DivergedError, Trainer
     from svmv_cli.lab_check import HeldOut, hold_out
     from svmv_cli.lab_report import plot_learning_curve
-    from svmv_cli.pipeline.interpolate import choose_device
+    from svmv_cli.pipeline.devices import choose_device
 
     chosen = choose_device(device)
     scratch = start == "scratch"
@@ -108,7 +108,7 @@ def _precision(device: "torch.device") -> "torch.dtype":
     """bf16 where the device has it: float32's range, so no loss scaling; emulated it would be ten times slower."""
     import torch
 
-    from svmv_cli.pipeline.interpolate import cpu_has_bf16
+    from svmv_cli.pipeline.devices import cpu_has_bf16
 
     has = torch.cuda.is_bf16_supported() if device.type == "cuda" else device.type == "cpu" and cpu_has_bf16()
     return torch.bfloat16 if has else torch.float32

@@ -10,7 +10,7 @@ from svmv.features import Features
 from svmv.inference import Network, ready
 from svmv.model import SVMV, pick, stack
 from svmv.motion import Motion
-from svmv.tiling import Box, coarse, encode_smaller, enlarged, refine
+from svmv.tiling import Box, coarse, encode_smaller, enlarged, refine, smaller
 
 __all__ = [
     "SVMV",
@@ -28,5 +28,6 @@ __all__ = [
     "ready",
     "refine",
     "save",
+    "smaller",
     "stack",
 ]

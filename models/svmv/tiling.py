@@ -42,6 +42,10 @@ class Box:
         """This box seen from another one's corner."""
         return Box(self.top - outer.top, self.left - outer.left, self.bottom - outer.top, self.right - outer.left)
 
+    def times(self, factor: int) -> "Box":
+        """The same part of a picture so many times as large."""
+        return Box(factor * self.top, factor * self.left, factor * self.bottom, factor * self.right)
+
     def of(self, picture: Tensor) -> Tensor:
         """The part of a (…, H, W) picture."""
         return picture[..., self.top : self.bottom, self.left : self.right]
@@ -63,19 +67,21 @@ class Tile:
     motion: Motion
 
 
-def coarse(network: Network, read: Read, size: tuple[int, int], *, rows: int) -> Features:
+def coarse(network: Network, read: Read, size: tuple[int, int], *, rows: int, shrink: int = 1) -> Features:
     """What the levels above the finest one see of a frame; kept in place of its features while the window slides.
 
     Args:
         network: the network.
         read: the frame.
         size: (H, W) of the frame.
-        rows: of the frame that are read at a time.
+        rows: of the frame at 1/`shrink` that are read at a time.
+        shrink: motion is found in frames of 1/`shrink` of the size: 1, 2, 4 …
     """
-    whole, levels = _padded(size), network.config.levels(*size)
+    small = smaller(size, shrink)
+    whole, levels = _padded(small), network.config.levels(*small)
     step = max(rows // (2 * CELL), 1) * 2 * CELL
     strips = [Box(top, 0, min(top + step, whole.bottom), whole.right) for top in range(0, whole.bottom, step)]
-    half = torch.cat([F.avg_pool2d(read(strip)[:, :3], 2) for strip in strips], dim=2)
+    half = torch.cat([F.avg_pool2d(read(strip.times(shrink))[:, :3], 2 * shrink) for strip in strips], dim=2)
     features = network.encode_exactly(half, levels - 1)
     nothing = half.new_empty(len(half), 0, 0, 0)  # the decoder reads only what is matched and the context
     return replace(features, picture=nothing, half=nothing, detail=nothing)
@@ -89,6 +95,7 @@ def refine(
     size: tuple[int, int],
     spacing: Tensor,
     side: int,
+    shrink: int = 1,
 ) -> Iterator[Tile]:
     """The motion of one window, tile by tile.
 
@@ -98,23 +105,30 @@ def refine(
         window: their coarse features.
         size: (H, W) of the frames.
         spacing: as in `SVMV.decode`, (1, 2).
-        side: of a tile with all that it needs around it, px. At least half of it is the tile's own; motion that would
-            need more than a quarter on each side is cut off at the rim.
+        side: of a tile with all that it needs around it, px of the frames the motion is found in. At least half of it
+            is the tile's own; motion that would need more than a quarter on each side is cut off at the rim.
+        shrink: as in `coarse`. The tiles and their motion are those of the frames themselves.
     """
-    whole = _padded(size)
+    small = smaller(size, shrink)
+    whole = _padded(small)
     above = network.decode_coarse(window)
     near, far = (CELL * field.norm(dim=1).amax(dim=0) for field in (above.near, above.far))
     halo = _HALO + _HALO_MORE * network.config.refinements
-    usual = min(_needed(Box(0, 0, *size), near, far) + halo, side // 4)
-    for core in _cores(size, step=max(side - 2 * usual, CELL) // CELL * CELL):
+    usual = min(_needed(Box(0, 0, *small), near, far) + halo, side // 4)
+    for core in _cores(small, step=max(side - 2 * usual, CELL) // CELL * CELL):
         margin = min(_needed(core, near, far) + halo, side // 4)
         outer = _aligned(core, margin, whole)
-        parts = [network.encode_exactly(read(outer), 1) for read in reads]
+        wide = outer.times(shrink)
+        pictures = [read(wide) for read in reads]
+        parts = [network.encode_exactly(_pooled(picture, shrink), 1) for picture in pictures]
         seen = Box(outer.top // CELL, outer.left // CELL, outer.bottom // CELL, outer.right // CELL)
         part = replace(above, near=seen.of(above.near), far=seen.of(above.far), hidden=seen.of(above.hidden))
-        shown = min(outer.bottom, size[0]) - outer.top, min(outer.right, size[1]) - outer.left
-        motion = network.decode_finest((parts[0], parts[1], parts[2], parts[3]), part, size=shown, spacing=spacing)
-        yield Tile(core, outer, motion)
+        motion = network.decode_finest(
+            (parts[0], parts[1], parts[2], parts[3]), part, size=_inside(outer, small).size, spacing=spacing
+        )
+        if shrink > 1:
+            motion = enlarged(motion, torch.cat(pictures[1:3]), _inside(wide, size).size)
+        yield Tile(_inside(core.times(shrink), size), wide, motion)
 
 
 def encode_smaller(network: Network, picture: Tensor, shrink: int) -> Features:
@@ -128,7 +142,7 @@ def encode_smaller(network: Network, picture: Tensor, shrink: int) -> Features:
     if shrink == 1:
         return network.encode(picture)
     H, W = picture.shape[2:]
-    features = network.encode(F.avg_pool2d(F.pad(picture, (0, -W % shrink, 0, -H % shrink), mode="replicate"), shrink))
+    features = network.encode(_pooled(F.pad(picture, (0, -W % shrink, 0, -H % shrink), mode="replicate"), shrink))
     rows, columns = (shrink * length for length in features.picture.shape[2:])
     return replace(features, picture=F.pad(picture, (0, columns - W, 0, rows - H), mode="replicate"))
 
@@ -152,6 +166,20 @@ def enlarged(motion: Motion, pictures: Tensor, size: tuple[int, int]) -> Motion:
         velocity, acceleration = (field.reshape(N, M, 2, h, w) for field in doubled[:2])
         logit, slope, sharpness = doubled[2:]
     return Motion(pictures, velocity, acceleration, logit, slope, sharpness, motion.levels, size)
+
+
+def smaller(size: tuple[int, int], shrink: int) -> tuple[int, int]:
+    """(H, W) of frames at 1/`shrink` of a size."""
+    return -(-size[0] // shrink), -(-size[1] // shrink)
+
+
+def _pooled(picture: Tensor, shrink: int) -> Tensor:
+    return picture if shrink == 1 else F.avg_pool2d(picture, shrink)
+
+
+def _inside(box: Box, size: tuple[int, int]) -> Box:
+    """What of a box lies inside frames of a size; its corner does."""
+    return Box(box.top, box.left, min(box.bottom, size[0]), min(box.right, size[1]))
 
 
 def _padded(size: tuple[int, int]) -> Box:

@@ -39,7 +39,7 @@ def explain(error: Exception) -> SvmvError:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         hint = "Make room, or write elsewhere with -o. The unfinished file was removed."
         return OutputError("the disk is full", hint=hint)
-    if isinstance(error, MemoryError) or _is_out_of_memory(error):
+    if is_out_of_memory(error):
         hint = "Try --batch 1, --device cpu, or a smaller picture."
         return DeviceError("out of memory", hint=hint)
     if isinstance(error, OSError) and error.filename is not None:
@@ -47,9 +47,12 @@ def explain(error: Exception) -> SvmvError:
     return InternalError(f"unforeseen: {type(error).__name__}: {error}", hint="--debug shows where. Please report it.")
 
 
-def _is_out_of_memory(error: Exception) -> bool:
-    """Torch's ways of saying so, told by name: this module does not import it."""
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether this is how Python, numpy or torch says that a device or the host has no memory left.
+
+    Torch's ways are told by name: this module does not import it.
+    """
     kind = type(error)
     if kind.__name__ == "OutOfMemoryError" and kind.__module__.partition(".")[0] == "torch":
         return True
-    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))

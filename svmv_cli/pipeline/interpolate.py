@@ -6,7 +6,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import partial
-from typing import Literal
 
 import torch
 
@@ -16,52 +15,13 @@ from svmv_cli.media.frame import Frame, PixelFormat, Plane
 from svmv_cli.media.info import ColorInfo
 from svmv_cli.pipeline import memory, parts
 from svmv_cli.pipeline.color import Converter, premultiplied, straight
+from svmv_cli.pipeline.devices import DTYPES, Precision, choose_device, choose_precision, free_memory
+from svmv_cli.pipeline.failures import is_out_of_memory
 from svmv_cli.pipeline.still import Still
 from svmv_cli.pipeline.windows import Window
 
-Precision = Literal["fp32", "fp16", "bf16"]
-_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 _TOGETHER = 2**24  # px that are made in one call on a GPU: eight instants of 1080p, two of 4K
 _CACHED = 6  # encoded frames kept: a window's four, and two that shot ends make it look back on
-
-
-def choose_device(wanted: str) -> torch.device:
-    """The device a name stands for: "auto" is CUDA, else Apple's MPS, else the CPU.
-
-    Raises:
-        DeviceError: there is no such device here.
-    """
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        device = torch.device(wanted)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        hint = "use --device auto, or see `svmv info` for what is here"
-        raise DeviceError(f"no device {wanted!r} on this machine", hint=hint) from error
-    return device
-
-
-def choose_precision(wanted: str, device: torch.device) -> Precision:
-    """The arithmetic of the network's convolutions; coordinates and splatting are always float32.
-
-    "auto" takes fp16 on CUDA, and bf16 on CPUs that compute it natively.
-    """
-    if wanted == "auto":
-        if device.type == "cuda":
-            return "fp16"
-        return "bf16" if device.type == "cpu" and cpu_has_bf16() else "fp32"
-    if wanted not in _DTYPES:
-        raise DeviceError(f"no precision {wanted!r}", hint="one of auto, fp32, fp16, bf16")
-    if wanted == "fp16" and device.type == "cpu":
-        raise DeviceError("fp16 is slower than fp32 on CPUs", hint="use --precision bf16 or fp32 with --device cpu")
-    return wanted  # type: ignore[return-value]
-
-
-def cpu_has_bf16() -> bool:
-    """Whether the CPU multiplies bf16 in hardware (AVX-512 BF16 or AMX); emulation is slower than fp32."""
-    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return bool(probe and probe())
 
 
 def make_interpolator(
@@ -125,20 +85,21 @@ class NetworkInterpolator:
         self.converter = converter
         self._shrink = round(1 / scale)
         self._tell = tell
-        self._network = svmv.ready(network, converter.device, _DTYPES[precision])
+        self._network = svmv.ready(network, converter.device, DTYPES[precision])
         # Keyed by the frame object itself, which the entry keeps alive, so an id is never met twice.
         self._cache: OrderedDict[int, tuple[Frame, svmv.Features]] = OrderedDict()
-        self._side: int | None = None  # px of a tile; None: pictures are worked on whole
-        if self._shrink == 1:
-            self._side = memory.tile_side(
-                _free(converter.device),
-                width=converter.width,
-                height=converter.height,
-                batch=1,
-                fused=converter.device.type == "cpu",
-            )
+        self._small = svmv.smaller((converter.height, converter.width), self._shrink)  # in which motion is estimated
+        # Px of a tile of these; None: pictures are worked on whole.
+        self._side = memory.tile_side(
+            free_memory(converter.device),
+            width=self._small[1],
+            height=self._small[0],
+            batch=1,
+            fused=converter.device.type == "cpu",
+            shrink=self._shrink,
+        )
         if self._side is not None:
-            tell(f"memory is short for {self._size}: working in tiles of {self._side} px")
+            tell(f"memory is short for {self._size}: working in tiles of {self._side * self._shrink} px")
 
     @property
     def device(self) -> str:
@@ -164,7 +125,7 @@ class NetworkInterpolator:
         try:
             return self._between(windows, phases)
         except (RuntimeError, MemoryError) as error:
-            if not _out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             if len(windows) == 1:
                 self._shrink_tiles(error)
@@ -175,8 +136,8 @@ class NetworkInterpolator:
         return self.between(windows[:half], phases[:half]) + self.between(windows[half:], phases[half:])
 
     def _shrink_tiles(self, error: BaseException) -> None:
-        side = memory.smaller(self._side, width=self.converter.width, height=self.converter.height)
-        if side is None or self._shrink > 1:
+        side = memory.smaller(self._side, width=self._small[1], height=self._small[0])
+        if side is None:
             hint = "close other programs on it, or use --device cpu"
             raise DeviceError(f"out of memory on {self.device} at {self._size}", hint=hint) from error
         if self._side is None:
@@ -213,10 +174,9 @@ class NetworkInterpolator:
     def _motion(self, windows: Sequence[Window]) -> svmv.Motion:
         rows = [[self._features(f) for f in (w.before, w.left, w.right, w.after)] for w in windows]
         before, left, right, after = (svmv.stack(list(column)) for column in zip(*rows, strict=True))
-        whole, shrink = (self.converter.height, self.converter.width), self._shrink
-        size = (-(-whole[0] // shrink), -(-whole[1] // shrink))
-        motion = self._network.decode((before, left, right, after), size=size, spacing=self._spacing(windows))
-        return motion if shrink == 1 else svmv.enlarged(motion, motion.pictures, whole)
+        motion = self._network.decode((before, left, right, after), size=self._small, spacing=self._spacing(windows))
+        whole = self.converter.height, self.converter.width
+        return motion if self._shrink == 1 else svmv.enlarged(motion, motion.pictures, whole)
 
     def _pictures(self, motion: svmv.Motion, times: torch.Tensor) -> Iterator[torch.Tensor]:
         """(B, C, H, W) at one instant after the other: memory does not grow with the factor."""
@@ -234,10 +194,14 @@ class NetworkInterpolator:
         times = torch.tensor([[float(x) for x in phases]], dtype=torch.float32, device=self.converter.device)
         made = [self.converter.empty_planes() for _ in phases]
         reads = [partial(parts.read, self.converter, frame) for frame in frames]
-        size = (self.converter.height, self.converter.width)
-        spacing = self._spacing([window])
         for tile in svmv.refine(
-            self._network, reads, (before, left, right, after), size=size, spacing=spacing, side=side
+            self._network,
+            reads,
+            (before, left, right, after),
+            size=(self.converter.height, self.converter.width),
+            spacing=self._spacing([window]),
+            side=side,
+            shrink=self._shrink,
         ):
             for planes, pictures in zip(made, self._pictures(tile.motion, times), strict=True):
                 parts.write(self.converter, planes, pictures[0], core=tile.core, outer=tile.outer)
@@ -260,7 +224,8 @@ class NetworkInterpolator:
     def _encode(self, frame: Frame) -> svmv.Features:
         if self._side is not None:
             size = (self.converter.height, self.converter.width)
-            return svmv.coarse(self._network, partial(parts.read, self.converter, frame), size, rows=self._side)
+            read = partial(parts.read, self.converter, frame)
+            return svmv.coarse(self._network, read, size, rows=self._side, shrink=self._shrink)
         picture = self.converter.to_rgb(frame)
         if self.converter.format.alpha:
             picture = premultiplied(picture)
@@ -273,18 +238,6 @@ def _together(pictures: torch.Tensor) -> int:
         return 1
     pixels = pictures.shape[0] // 2 * pictures.shape[2] * pictures.shape[3]
     return max(_TOGETHER // pixels, 1)
-
-
-def _free(device: torch.device) -> int | None:
-    """Bytes of a device's memory that can be taken; None where it does not tell."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return memory.free_host() if device.type == "cpu" else None
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    """Whether this is what a device, the host, or torch's allocator on the host raises when there is no memory."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def _digest(network: svmv.SVMV) -> str:

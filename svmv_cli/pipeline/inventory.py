@@ -69,7 +69,7 @@ def take_inventory(*, model: str, svmv_version: str) -> Inventory:
 def _devices() -> tuple[DeviceEntry, ...]:
     import torch
 
-    from svmv_cli.pipeline.interpolate import choose_precision
+    from svmv_cli.pipeline.devices import choose_precision
 
     found: list[DeviceEntry] = []
     for index in range(torch.cuda.device_count()):

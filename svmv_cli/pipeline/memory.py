@@ -4,9 +4,11 @@ import math
 import os
 from pathlib import Path
 
-# Peak bytes per pixel of a window, estimated from resident sizes on the CPU and rounded up: features that are kept, the
-# decoder at 1/4, the ensemble at 1/2, splatting, and pictures. The plain form holds every field at full size.
-_FUSED, _PLAIN = 1100, 1800
+# Peak bytes per pixel of a window, estimated from resident sizes on the CPU and rounded up. Of the pictures that motion
+# is estimated in: features that are kept, the decoder at 1/4, the ensemble at 1/2; the plain form holds more at a time.
+# Of the pictures that are made: six that are kept, the volume, the splat's grid.
+_FUSED, _PLAIN = 650, 1350
+_MADE = 450
 _SHARE = 0.6  # of what is free; the rest is for what others take meanwhile
 _SMALLEST = 512  # px, side of a tile with all it needs around it: below, nearly all of it would be margin
 
@@ -20,17 +22,18 @@ def free_host() -> int | None:
     return min(found) if found else None
 
 
-def tile_side(free: int | None, *, width: int, height: int, batch: int, fused: bool) -> int | None:
+def tile_side(free: int | None, *, width: int, height: int, batch: int, fused: bool, shrink: int = 1) -> int | None:
     """Side of the tiles to work in, px; None when the whole picture fits.
 
     Args:
         free: bytes of the device; None: unknown, and taken for enough.
-        width: of the picture, px.
-        height: of the picture, px.
+        width: of the picture that motion is estimated in, px.
+        height: of that picture, px.
         batch: windows at a time.
         fused: whether the network runs in its fused form.
+        shrink: how many times as wide the picture itself is.
     """
-    each = _FUSED if fused else _PLAIN
+    each = (_FUSED if fused else _PLAIN) + _MADE * shrink**2
     if free is None or batch * width * height * each <= free * _SHARE:
         return None
     fitting = math.isqrt(int(free * _SHARE / 2 / each))  # the other half is for what is not tiled

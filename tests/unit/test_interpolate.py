@@ -15,7 +15,8 @@ from svmv_cli.errors import DeviceError, ModelError
 from svmv_cli.media.frame import Frame, PixelFormat
 from svmv_cli.media.info import ColorInfo
 from svmv_cli.pipeline import interpolate, memory
-from svmv_cli.pipeline.interpolate import NetworkInterpolator, choose_device, choose_precision, make_interpolator
+from svmv_cli.pipeline.devices import choose_device, choose_precision
+from svmv_cli.pipeline.interpolate import NetworkInterpolator, make_interpolator
 from svmv_cli.pipeline.still import Still
 from svmv_cli.pipeline.windows import Window
 
@@ -132,14 +133,14 @@ def test_tiles_give_what_the_whole_gives(
     film_of: Callable[..., tuple[NetworkInterpolator, list[Window]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     phases = [(Fraction(1, 4), Fraction(1, 2))]
-    for pix_fmt in ("yuv420p", "yuva444p10le"):
-        whole, (window, *_) = film_of(pix_fmt, width=301, height=65)
+    for pix_fmt, scale, width in (("yuv420p", 1, 301), ("yuva444p10le", 1, 301), ("yuv420p10le", 0.5, 603)):
+        whole, (window, *_) = film_of(pix_fmt, width=width, height=65, scale=scale)
         expected = whole.between([window], phases)[0]
         monkeypatch.setattr(memory, "tile_side", lambda *_args, **_rest: 256)
         told: list[str] = []
-        tiled, _ = film_of(pix_fmt, width=301, height=65, tell=told.append)
+        tiled, _ = film_of(pix_fmt, width=width, height=65, scale=scale, tell=told.append)
         monkeypatch.undo()
-        assert len(told) == 1 and "tiles" in told[0]
+        assert len(told) == 1 and f"tiles of {round(256 / scale)} px" in told[0]
         for one, other in zip(tiled.between([window], phases)[0], expected, strict=True):
             for a, b in zip(one, other, strict=True):
                 assert a.shape == b.shape and a.dtype == b.dtype

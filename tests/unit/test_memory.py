@@ -33,6 +33,9 @@ def test_small_pictures_are_whole_and_big_ones_fit_in_tiles() -> None:
         assert memory.tile_side(4 * GIB, width=1280, height=720, batch=1, fused=fused) is None
         side = memory.tile_side(4 * GIB, width=3840, height=2160, batch=1, fused=fused)
         assert side is not None and side % 64 == 0 and 512 <= side < 3840
+    half = memory.tile_side(4 * GIB, width=3840, height=2160, batch=1, fused=True, shrink=2)  # of 8K
+    assert half is not None and half < 3840
+    assert memory.tile_side(4 * GIB, width=960, height=540, batch=1, fused=True, shrink=2) is None
     assert memory.tile_side(1, width=3840, height=2160, batch=1, fused=True) == 512
     assert memory.tile_side(4 * GIB, width=1920, height=1080, batch=4, fused=True) is not None
 

@@ -48,21 +48,34 @@ def reader(frame: Tensor) -> Read:
 
 @torch.inference_mode()
 @pytest.mark.parametrize(
-    ("form", "size", "step"),
-    [(CpuNetwork, (230, 620), (6, -24)), (CpuNetwork, (131, 621), (2, 5)), (PlainNetwork, (130, 580), (2, 5))],
+    ("form", "size", "step", "shrink"),
+    [
+        (CpuNetwork, (230, 620), (6, -24), 1),
+        (CpuNetwork, (131, 621), (2, 5), 1),
+        (PlainNetwork, (130, 580), (2, 5), 1),
+        (CpuNetwork, (303, 1151), (6, -24), 2),
+    ],
 )
 def test_tiled_is_untiled(
-    base: SVMV, form: type[CpuNetwork] | type[PlainNetwork], size: tuple[int, int], step: tuple[int, int]
+    base: SVMV,
+    form: type[CpuNetwork] | type[PlainNetwork],
+    size: tuple[int, int],
+    step: tuple[int, int],
+    shrink: int,
 ) -> None:
     network: Network = form(base)
     frames = film(*size, step=step)
     t, spacing = torch.tensor([[0.4]]), torch.tensor([[1.0, torch.inf]])
-    window = tuple(network.encode(frame) for frame in frames)
-    whole = network.synthesize(network.decode(window, size=size, spacing=spacing), t)[0, 0]  # type: ignore[arg-type]
+    window = tuple(tiling.encode_smaller(network, frame, shrink) for frame in frames)
+    motion = network.decode(window, size=tiling.smaller(size, shrink), spacing=spacing)  # type: ignore[arg-type]
+    if shrink > 1:
+        motion = tiling.enlarged(motion, motion.pictures, size)
+    whole = network.synthesize(motion, t)[0, 0]
     reads = [reader(frame) for frame in frames]
-    above = tuple(tiling.coarse(network, read, size, rows=64) for read in reads)
+    above = tuple(tiling.coarse(network, read, size, rows=64, shrink=shrink) for read in reads)
     made, count = torch.full_like(whole, torch.nan), 0
-    for tile in tiling.refine(network, reads, above, size=size, spacing=spacing, side=512):  # type: ignore[arg-type]
+    tiles = tiling.refine(network, reads, above, size=size, spacing=spacing, side=512, shrink=shrink)  # type: ignore[arg-type]
+    for tile in tiles:
         picture = network.synthesize(tile.motion, t)[0, 0]
         tile.core.of(made)[:] = tile.core.within(tile.outer).of(picture)
         count += 1

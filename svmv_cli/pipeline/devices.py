@@ -1,0 +1,57 @@
+"""Which device computes, in which arithmetic, and how much memory it has left. Knows no video."""
+
+from typing import Literal
+
+import torch
+
+from svmv_cli.errors import DeviceError
+from svmv_cli.pipeline import memory
+
+Precision = Literal["fp32", "fp16", "bf16"]
+DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+def choose_device(wanted: str) -> torch.device:
+    """The device a name stands for: "auto" is CUDA, else Apple's MPS, else the CPU.
+
+    Raises:
+        DeviceError: there is no such device here.
+    """
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(wanted)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        hint = "use --device auto, or see `svmv info` for what is here"
+        raise DeviceError(f"no device {wanted!r} on this machine", hint=hint) from error
+    return device
+
+
+def choose_precision(wanted: str, device: torch.device) -> Precision:
+    """The arithmetic of the network's convolutions; coordinates and splatting are always float32.
+
+    "auto" takes fp16 on CUDA, and bf16 on CPUs that compute it natively.
+    """
+    if wanted == "auto":
+        if device.type == "cuda":
+            return "fp16"
+        return "bf16" if device.type == "cpu" and cpu_has_bf16() else "fp32"
+    if wanted not in DTYPES:
+        raise DeviceError(f"no precision {wanted!r}", hint="one of auto, fp32, fp16, bf16")
+    if wanted == "fp16" and device.type == "cpu":
+        raise DeviceError("fp16 is slower than fp32 on CPUs", hint="use --precision bf16 or fp32 with --device cpu")
+    return wanted
+
+
+def cpu_has_bf16() -> bool:
+    """Whether the CPU multiplies bf16 in hardware (AVX-512 BF16 or AMX); emulation is slower than fp32."""
+    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(probe and probe())
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes of a device's memory that can be taken; None where it does not tell."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return memory.free_host() if device.type == "cpu" else None
