@@ -47,9 +47,11 @@ def train(
     from svmv.training.loop import DivergedError, Trainer
     from svmv_cli.lab_check import HeldOut, hold_out
     from svmv_cli.lab_report import plot_learning_curve
-    from svmv_cli.pipeline.devices import choose_device
+    from svmv_cli.pipeline.devices import choose_device, slow_kernels
 
     chosen = choose_device(device)
+    if (note := slow_kernels(chosen)) is not None:
+        terminal.say(note)
     scratch = start == "scratch"
     network = _network(start)
     store = _store(data, output / "clips", say=terminal.say)

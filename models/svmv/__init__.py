@@ -4,6 +4,7 @@ Tensor conventions, said once: NCHW, RGB, float in [0, 1]; offsets in pixels, x 
 window's two middle frames. Knows no files, no terminal.
 """
 
+from svmv.backends import triton_failure
 from svmv.checkpoint import available, load, save
 from svmv.config import SVMVConfig
 from svmv.features import Features
@@ -30,4 +31,5 @@ __all__ = [
     "save",
     "smaller",
     "stack",
+    "triton_failure",
 ]

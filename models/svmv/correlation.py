@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from svmv.splat import Backend, fastest
+from svmv.backends import Backend, fastest
 from svmv.warp import pixel_grid
 
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from svmv.backends import Backend
 from svmv.config import SVMVConfig
 from svmv.features import Encoder, Features, padded
 from svmv.motion import Ensemble, Motion
-from svmv.splat import Backend
 from svmv.synthesis import synthesize
 from svmv.volume import MotionVolume
 

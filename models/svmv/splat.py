@@ -6,15 +6,11 @@ At whole positions the gradient with respect to offsets is the one seen from the
 Conventions: offsets in pixels, (x, y); METHOD.md §3.
 """
 
-from importlib.util import find_spec
-from typing import Literal
-
 import torch
 from torch import Tensor
 
+from svmv.backends import Backend, fastest
 from svmv.warp import pixel_grid
-
-Backend = Literal["auto", "torch", "numba", "triton"]
 
 
 def splat(values: Tensor, offsets: Tensor, weights: Tensor, *, backend: Backend = "auto") -> tuple[Tensor, Tensor]:
@@ -79,10 +75,3 @@ def _check(values: Tensor, offsets: Tensor, weights: Tensor) -> None:
     M = offsets.shape[1]
     if offsets.shape != (B, M, 2, H, W) or weights.shape != (B, M, H, W):
         raise ValueError(f"splat: got {values.shape = }, {offsets.shape = }, {weights.shape = }")
-
-
-def fastest(device: torch.device) -> Backend:
-    """The best backend here for float32 tensors of a device; CUDA without Triton has the definition."""
-    if device.type == "cpu":
-        return "numba"
-    return "triton" if device.type == "cuda" and find_spec("triton") is not None else "torch"

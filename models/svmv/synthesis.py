@@ -4,8 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from svmv.backends import Backend, fastest
 from svmv.motion import Motion
-from svmv.splat import Backend, fastest, splat
+from svmv.splat import splat
 from svmv.volume import double
 
 _HOLE = 1e-4  # weight of the linear blend: decides only where nothing lands (the lightest member has e^-7 = 9e-4)

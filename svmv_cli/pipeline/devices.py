@@ -4,6 +4,7 @@ from typing import Literal
 
 import torch
 
+import svmv
 from svmv_cli.errors import DeviceError
 from svmv_cli.pipeline import memory
 
@@ -55,3 +56,11 @@ def free_memory(device: torch.device) -> int | None:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return memory.free_host() if device.type == "cpu" else None
+
+
+def slow_kernels(device: torch.device) -> str | None:
+    """What to tell the user where only the slow kernels run on a GPU; None where there is nothing to tell."""
+    failure = svmv.triton_failure(device) if device.type == "cuda" else None
+    if failure is None:
+        return None
+    return f"Triton does not run on {device} ({failure}): slower kernels are used. It needs a C compiler and Python.h"

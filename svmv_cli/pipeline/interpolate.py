@@ -15,7 +15,7 @@ from svmv_cli.media.frame import Frame, PixelFormat, Plane
 from svmv_cli.media.info import ColorInfo
 from svmv_cli.pipeline import memory, parts
 from svmv_cli.pipeline.color import Converter, premultiplied, straight
-from svmv_cli.pipeline.devices import DTYPES, Precision, choose_device, choose_precision, free_memory
+from svmv_cli.pipeline.devices import DTYPES, Precision, choose_device, choose_precision, free_memory, slow_kernels
 from svmv_cli.pipeline.failures import is_out_of_memory
 from svmv_cli.pipeline.still import Still
 from svmv_cli.pipeline.windows import Window
@@ -47,13 +47,15 @@ def make_interpolator(
         height: px.
         pix_fmt: FFmpeg's name of the planar format.
         scale: 1, 0.5 or 0.25: size at which motion is estimated.
-        tell: is told, once, when memory is short and what is done about it.
+        tell: is told, once, what makes the work slower than it could be, and what is done about it.
 
     Raises:
         ModelError: no such model.
         DeviceError: no such device, or it cannot compute as asked.
     """
     chosen = choose_device(device)
+    if (note := slow_kernels(chosen)) is not None:
+        tell(note)
     try:
         network = svmv.load(model)
     except ValueError as error:

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from svmv import SVMV, Motion
+from svmv.backends import Backend, triton_failure
 from svmv.correlation import correlate
-from svmv.splat import Backend, splat
+from svmv.splat import splat
 from svmv.synthesis import synthesize
 from tests.unit.test_synthesis import volume
 
@@ -49,6 +50,11 @@ def with_gradients(calculate: Calculation, tensors: list[Tensor], backend: Backe
 
 def splatted(tensors: list[Tensor], backend: Backend) -> list[Tensor]:
     return list(splat(*tensors, backend=backend))
+
+
+@pytest.mark.gpu
+def test_triton_is_found_to_run(cuda: torch.device) -> None:
+    assert triton_failure(cuda) is None
 
 
 @pytest.mark.gpu

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from svmv.backends import Backend
 from svmv.correlation import correlate
-from svmv.splat import Backend
 from svmv.warp import warp
 from tests.interpreted import INTERPRETED, needs_triton, passes_interpreted
 

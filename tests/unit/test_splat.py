@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from svmv import splat as splat_module
-from svmv.splat import Backend, fastest, splat
+from svmv.backends import Backend
+from svmv.splat import splat
 from tests.interpreted import INTERPRETED, needs_triton, passes_interpreted
 
 TWINS: list[Backend] = ["numba", "triton"] if INTERPRETED else ["numba"]
@@ -167,15 +167,6 @@ def test_auto_takes_the_definition_for_other_dtypes() -> None:
     values, offsets, weights = (x.double() for x in problem(8, (1, 3, 1, 4, 4)))
     total, _ = splat(values, offsets, weights)
     assert total.dtype == torch.float64
-
-
-def test_cuda_without_triton_falls_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(splat_module, "find_spec", lambda _: None)
-    assert fastest(torch.device("cuda")) == "torch"
-    monkeypatch.setattr(splat_module, "find_spec", lambda name: name)
-    assert fastest(torch.device("cuda:1")) == "triton"
-    assert fastest(torch.device("cpu")) == "numba"
-    assert fastest(torch.device("mps")) == "torch"
 
 
 def test_shapes_that_do_not_belong_together_are_refused() -> None:
