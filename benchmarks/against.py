@@ -20,7 +20,7 @@ from svmv.training.evaluation import Gap, Method, split
 from svmv.training.rivals import DisFlow, DisWarp, Linear
 from svmv_cli.media.clips import read_clip
 from svmv_cli.media.filters import minterpolate
-from svmv_cli.pipeline.devices import DTYPES, choose_device, choose_precision
+from svmv_cli.pipeline.devices import DTYPES, choose_precision, open_device
 
 Clip = npt.NDArray[np.uint8]
 
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--shared", action="store_true", help="others use the machine: CPU seconds of one thread")
     options = parser.parse_args()
     clock = choose_clock(shared=options.shared)
-    device = choose_device(options.device)
+    device = open_device(options.device)
     kept = read_clip(clip_or_own(options.clip, size=options.size, frames=12), limit=options.gaps + 2)
     times = tuple(k / options.factor for k in range(1, options.factor))
     gaps = [Gap(gap.left, gap.window, (), times) for gap in split(2 * len(kept) - 1, 2)][: options.gaps]

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import svmv
 from benchmarks.common import best, ceiling, choose_clock, machine, peak_host
 from svmv.inference import PlainNetwork
-from svmv_cli.pipeline.devices import DTYPES, choose_device, choose_precision
+from svmv_cli.pipeline.devices import DTYPES, choose_precision, open_device
 
 SIZES = {"480p": (480, 864), "720p": (720, 1280), "1080p": (1080, 1920), "4K": (2160, 3840)}
 
@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--shared", action="store_true", help="others use the machine: CPU seconds of one thread")
     options = parser.parse_args()
     clock = choose_clock(shared=options.shared)
-    device = choose_device(options.device)
+    device = open_device(options.device)
     precision = choose_precision(options.precision, device)
     dtype = DTYPES[precision]
     factors = [int(factor) for factor in options.factors.split(",")]

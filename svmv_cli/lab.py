@@ -127,9 +127,9 @@ def _network(model: str, *, device: str, precision: str) -> "tuple[Method, torch
     import svmv
     from svmv.training.evaluation import Network
     from svmv_cli.errors import ModelError
-    from svmv_cli.pipeline.devices import DTYPES, choose_device, choose_precision
+    from svmv_cli.pipeline.devices import DTYPES, choose_precision, open_device
 
-    chosen = choose_device(device)
+    chosen = open_device(device)
     dtype = DTYPES[choose_precision(precision, chosen)]
     try:
         return Network(svmv.load(model).to(chosen), dtype=dtype), chosen

@@ -47,9 +47,9 @@ def train(
     from svmv.training.loop import DivergedError, Trainer
     from svmv_cli.lab_check import HeldOut, hold_out
     from svmv_cli.lab_report import plot_learning_curve
-    from svmv_cli.pipeline.devices import choose_device, slow_kernels
+    from svmv_cli.pipeline.devices import open_device, slow_kernels
 
-    chosen = choose_device(device)
+    chosen = open_device(device)
     if (note := slow_kernels(chosen)) is not None:
         terminal.say(note)
     scratch = start == "scratch"

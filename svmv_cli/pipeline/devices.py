@@ -12,8 +12,8 @@ Precision = Literal["fp32", "fp16", "bf16"]
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
-def choose_device(wanted: str) -> torch.device:
-    """The device a name stands for: "auto" is CUDA, else Apple's MPS, else the CPU.
+def open_device(wanted: str) -> torch.device:
+    """The device a name stands for, ready to compute: "auto" is CUDA, else Apple's MPS, else the CPU.
 
     Raises:
         DeviceError: there is no such device here.
@@ -26,6 +26,8 @@ def choose_device(wanted: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         hint = "use --device auto, or see `svmv info` for what is here"
         raise DeviceError(f"no device {wanted!r} on this machine", hint=hint) from error
+    if device.type == "cpu":
+        memory.keep_freed()
     return device
 
 

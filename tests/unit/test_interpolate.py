@@ -15,7 +15,7 @@ from svmv_cli.errors import DeviceError, ModelError
 from svmv_cli.media.frame import Frame, PixelFormat
 from svmv_cli.media.info import ColorInfo
 from svmv_cli.pipeline import interpolate, memory
-from svmv_cli.pipeline.devices import choose_device, choose_precision
+from svmv_cli.pipeline.devices import choose_precision, open_device
 from svmv_cli.pipeline.interpolate import NetworkInterpolator, make_interpolator
 from svmv_cli.pipeline.still import Still
 from svmv_cli.pipeline.windows import Window
@@ -201,13 +201,13 @@ def test_edges_of_a_shot_have_no_outer_frame() -> None:
 
 def test_choices_and_refusals() -> None:
     cpu = torch.device("cpu")
-    assert choose_device("cpu") == cpu
+    assert open_device("cpu") == cpu
     assert choose_precision("auto", cpu) in ("fp32", "bf16")
     assert choose_precision("auto", torch.device("cuda")) == "fp16"
     with pytest.raises(DeviceError, match="no device"):
-        choose_device("cuda:99")
+        open_device("cuda:99")
     with pytest.raises(DeviceError, match="no device"):
-        choose_device("toaster")
+        open_device("toaster")
     with pytest.raises(DeviceError, match="fp16"):
         choose_precision("fp16", cpu)
     with pytest.raises(ModelError, match="no network"):

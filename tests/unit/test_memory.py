@@ -1,5 +1,9 @@
 """How much memory there is, and when pictures are too big for it."""
 
+import ctypes
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,3 +50,34 @@ def test_tiles_shrink_to_an_end() -> None:
         sides.append(side)
     assert sides == [None, 1920, 960]
     assert memory.smaller(None, width=640, height=360) is None
+
+
+_TWICE = """
+import resource, sys
+import numpy as np
+from svmv_cli.pipeline import memory
+if sys.argv[1] == "keep":
+    assert memory.keep_freed()
+for _ in range(4):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.empty(2**26, np.uint8).fill(1)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is not glibc's")
+def test_freed_memory_is_kept_and_not_cleared_anew() -> None:
+    """Faults of filling 64 MiB for the fourth time; 4096 small pages, or 32 large ones, where it was given back."""
+
+    def faults(how: str) -> int:
+        command = [sys.executable, "-c", _TWICE, how]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout)
+
+    assert faults("keep") < 16 < faults("leave")
+
+
+def test_other_allocators_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    assert not memory.keep_freed()
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert not memory.keep_freed()
