@@ -9,7 +9,7 @@ import torch
 from numba import njit
 from torch import Tensor, nn
 
-from svmv import SVMV, SVMVConfig, jit, load, packed
+from svmv import SVMV, SVMVConfig, available, jit, load, packed
 from svmv.bfloat16_numba import stored, value
 from svmv.cpu_network import CpuNetwork
 from svmv.inference import PlainNetwork, ready
@@ -144,6 +144,26 @@ def test_in_bfloat16_it_is_the_same_to_rounding(networks: list[SVMV], size: tupl
     assert float(difference.mean()) < 0.2 / 255
     assert float((difference > 2 / 255).float().mean()) < 0.01
     assert size == (1, 1) or float(difference.max()) > 0  # it is another arithmetic indeed
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", available())
+def test_the_shipped_weights_fit_into_float16(name: str) -> None:
+    """GPUs compute in it, and it ends at 65 504: here by autocast on the CPU, with pictures beyond the usual range."""
+    frames, t = 2 * film(1, height=128, width=192), torch.tensor([[0.5]])
+    largest: list[Tensor] = []
+    made = []
+    for arithmetic in (torch.float32, torch.float16):
+        network = load(name)
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv2d):
+                layer.register_forward_hook(lambda _layer, _inputs, output: largest.append(output.abs().max()))
+        form = PlainNetwork(network, arithmetic)
+        before, left, right, after = (form.encode(frames[:, k]) for k in range(4))
+        made.append(form.synthesize(form.decode((before, left, right, after), size=(128, 192)), t))
+    assert max(float(x) for x in largest) < 1000
+    assert any(x.dtype == torch.float16 for x in largest)
+    assert float((made[0] - made[1]).abs().mean()) < 0.1 / 255
 
 
 def test_numbers_in_bfloat16_are_those_of_torch() -> None:
