@@ -13,7 +13,8 @@ _FUSED, _PLAIN = 650, 1350
 _MADE = 450
 _SHARE = 0.6  # of what is free; the rest is for what others take meanwhile
 _SMALLEST = 512  # px, side of a tile with all it needs around it: below, nearly all of it would be margin
-_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # names of settings in <malloc.h>
+# Settings in <malloc.h>, and their values. One arena, since those of threads give back what is large whatever is set.
+_MALLOC = {"M_TRIM_THRESHOLD": (-1, -1), "M_MMAP_MAX": (-4, 0), "M_ARENA_MAX": (-8, 1)}
 
 
 def free_host() -> int | None:
@@ -28,11 +29,11 @@ def free_host() -> int | None:
 def keep_freed() -> bool:
     """Let this process keep freed memory for the next tensors, where its allocator is glibc's; says whether it is.
 
-    Left alone it gives every large tensor back to the system, which clears each page anew: at 1080p that was a sixth
-    of the network's time.
+    It holds for threads that begin later. Left alone, glibc gives every large tensor back to the system, which clears
+    each page anew: at 1080p that was a sixth of the network's time.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    return mallopt is not None and bool(mallopt(_TRIM_THRESHOLD, -1)) and bool(mallopt(_MMAP_MAX, 0))
+    return mallopt is not None and all([mallopt(*setting) for setting in _MALLOC.values()])
 
 
 def tile_side(free: int | None, *, width: int, height: int, batch: int, fused: bool, shrink: int = 1) -> int | None:

@@ -53,21 +53,26 @@ def test_tiles_shrink_to_an_end() -> None:
 
 
 _TWICE = """
-import resource, sys
+import resource, sys, threading
 import numpy as np
 from svmv_cli.pipeline import memory
 if sys.argv[1] == "keep":
     assert memory.keep_freed()
-for _ in range(4):
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    np.empty(2**26, np.uint8).fill(1)
+def fill():
+    global before
+    for _ in range(4):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        np.empty(2**27, np.uint8).fill(1)
+thread = threading.Thread(target=fill)
+thread.start()
+thread.join()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is not glibc's")
 def test_freed_memory_is_kept_and_not_cleared_anew() -> None:
-    """Faults of filling 64 MiB for the fourth time; 4096 small pages, or 32 large ones, where it was given back."""
+    """Faults of a thread that fills 128 MiB for the fourth time: one a page where it was given back, large or small."""
 
     def faults(how: str) -> int:
         command = [sys.executable, "-c", _TWICE, how]
