@@ -77,12 +77,12 @@ class Converter:
 
     def _to_rgb_fused(self, frame: Frame) -> Tensor:
         gains, offsets = self._from_rgb()
-        back = np.linalg.pinv(gains)
+        back = np.linalg.pinv(gains).astype(np.float32)
         picture = np.empty((self.height, self.width, len(back)), np.float32)
-        picture[:] = -back @ offsets
-        for index, plane in enumerate(frame.planes):
-            rows, columns = self._taps(index, color_numba.enlarging)
-            color_numba.add_plane(plane, *rows, *columns, back[:, index].astype(np.float32), picture)
+        taps = [self._taps(index, color_numba.enlarging) for index in range(len(frame.planes))]
+        rows, row_shares, columns, column_shares = zip(*((*down, *across) for down, across in taps), strict=True)
+        added = -back @ offsets.astype(np.float32)
+        color_numba.mix_planes(frame.planes, rows, row_shares, columns, column_shares, back, added, picture)
         return torch.from_numpy(picture).permute(2, 0, 1)[None]
 
     def _to_planes_fused(self, picture: Tensor) -> tuple[Plane, ...]:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import prange
 
-from svmv.jit import kernel
+from svmv.jit import kernel, part
 
 Taps = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
 
@@ -39,22 +39,57 @@ def halving(size: int, *, halved: bool, cosited: bool) -> Taps:
     return index, share
 
 
+@part
+def _widened(plane, rows, row_shares, columns, column_shares, y, line, wide):  # type: ignore[no-untyped-def]
+    """Row y of the picture as a plane gives it by taps; `line` is room for a row of the plane."""
+    line[:] = 0
+    for k in range(rows.shape[1]):
+        source, share = plane[rows[y, k]], row_shares[y, k]
+        for x in range(len(source)):
+            line[x] += share * np.float32(source[x])
+    if columns.shape[1] == 1:
+        wide[:] = line
+        return
+    for x in range(len(wide)):
+        wide[x] = column_shares[x, 0] * line[columns[x, 0]] + column_shares[x, 1] * line[columns[x, 1]]
+
+
 @kernel
-def add_plane(plane, rows, row_shares, columns, column_shares, gains, picture):  # type: ignore[no-untyped-def]
-    """Add a plane, brought to the picture's size by taps, to each channel of the (H, W, C) picture by its gain."""
+def mix_planes(planes, rows, row_shares, columns, column_shares, gains, offsets, picture):  # type: ignore[no-untyped-def]
+    """Fill an (H, W, C) picture from planes: each brought to its size by the taps of `enlarging`, mixed by their gains.
+
+    Args:
+        planes: a tuple, of one dtype.
+        rows: taps of each plane's rows: int64 indices, a tuple.
+        row_shares: their float32 weights, a tuple.
+        columns: taps of its columns, alike.
+        column_shares: their weights.
+        gains: (C, planes), float32.
+        offsets: (C,), float32, what is added.
+        picture: float32.
+    """
     H, W, C = picture.shape
+    P = len(planes)
     for y in prange(H):
-        line = np.zeros(plane.shape[1], np.float32)
-        for k in range(rows.shape[1]):
-            share = row_shares[y, k]
-            for x in range(plane.shape[1]):
-                line[x] += share * np.float32(plane[rows[y, k], x])
-        for x in range(W):
-            value = np.float32(0)
-            for k in range(columns.shape[1]):
-                value += column_shares[x, k] * line[columns[x, k]]
-            for c in range(C):
-                picture[y, x, c] += gains[c] * value
+        wide = np.empty((P, W), np.float32)
+        for p in range(P):
+            line = np.empty(planes[p].shape[1], np.float32)
+            _widened(planes[p], rows[p], row_shares[p], columns[p], column_shares[p], y, line, wide[p])
+        row = picture[y]
+        if P == 3 and C == 3:  # said out, so that it becomes vectors
+            first, second, third = wide[0], wide[1], wide[2]
+            for x in range(W):
+                a, b, c = first[x], second[x], third[x]
+                row[x, 0] = offsets[0] + gains[0, 0] * a + gains[0, 1] * b + gains[0, 2] * c
+                row[x, 1] = offsets[1] + gains[1, 0] * a + gains[1, 1] * b + gains[1, 2] * c
+                row[x, 2] = offsets[2] + gains[2, 0] * a + gains[2, 1] * b + gains[2, 2] * c
+        else:
+            for x in range(W):
+                for channel in range(C):
+                    value = offsets[channel]
+                    for p in range(P):
+                        value += gains[channel, p] * wide[p, x]
+                    row[x, channel] = value
 
 
 @kernel
