@@ -1,10 +1,11 @@
 """The network made ready to run, in one of two forms: as it is, or the CPU's fused twin."""
 
 from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from svmv.config import SVMVConfig
 from svmv.cpu_network import CpuNetwork
@@ -43,10 +44,17 @@ class Network(Protocol):
 
 
 def ready(network: SVMV, device: torch.device, dtype: torch.dtype) -> Network:
-    """The fastest form of a network for a device and the arithmetic of its convolutions; for inference only."""
+    """The fastest form of a network for a device and the arithmetic of its convolutions; for inference only.
+
+    The network itself stays as it is.
+    """
     if device.type == "cpu" and CpuNetwork.serves(network.config):
         return CpuNetwork(network, dtype)
-    return PlainNetwork(network.to(device, memory_format=torch.channels_last).eval(), dtype)  # type: ignore[call-overload]
+    own = deepcopy(network).to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    for layer in own.modules():
+        if isinstance(layer, nn.Conv2d):  # once; autocast would do it in every call, two launches a layer
+            layer.to(dtype)
+    return PlainNetwork(own, dtype)
 
 
 class PlainNetwork:

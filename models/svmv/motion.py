@@ -54,6 +54,11 @@ class Motion:
         logits = self.logit + self.slope * (t.view(-1, 1, 1, 1) - 0.5)
         return offsets, logits.clamp(-_LOGIT_RANGE, _LOGIT_RANGE)
 
+    def finite(self) -> Tensor:
+        """Whether all of it are numbers: (), bool, on its device, which is not waited for."""
+        fields = (self.velocity, self.acceleration, self.logit, self.slope, self.sharpness)
+        return torch.stack([field.isfinite().all() for field in fields]).all()
+
     def members(self) -> Tensor:
         """(2B, 6·M + 1, h, w), contiguous: per member velocity, acceleration, logit, slope; then sharpness."""
         each = [self.velocity, self.acceleration, self.logit.unsqueeze(2), self.slope.unsqueeze(2)]

@@ -108,6 +108,9 @@ def refine(
         side: of a tile with all that it needs around it, px of the frames the motion is found in. At least half of it
             is the tile's own; motion that would need more than a quarter on each side is cut off at the rim.
         shrink: as in `coarse`. The tiles and their motion are those of the frames themselves.
+
+    Raises:
+        OverflowError: the network's arithmetic was not wide enough for the motion to be a number.
     """
     small = smaller(size, shrink)
     whole = _padded(small)
@@ -195,7 +198,10 @@ def _cores(size: tuple[int, int], *, step: int) -> list[Box]:
 def _needed(core: Box, near: Tensor, far: Tensor) -> int:
     """Px around a tile that motion makes it need: pixels come from as far as things move, and seek as far again."""
     box = Box(core.top // CELL, core.left // CELL, -(-core.bottom // CELL), -(-core.right // CELL))
-    return math.ceil(sum(_most(box.of(field)) for field in (near, torch.maximum(near, far))))
+    reach = sum(_most(box.of(field)) for field in (near, torch.maximum(near, far)))
+    if not math.isfinite(reach):
+        raise OverflowError("the motion is no number")
+    return math.ceil(reach)
 
 
 def _most(lengths: Tensor) -> float:

@@ -23,7 +23,7 @@ def warp(picture: Tensor, flow: Tensor) -> Tensor:
         flow: (B, 2, H, W), px, x then y.
     """
     H, W = picture.shape[2:]
-    where = pixel_grid(H, W, flow.device) + flow.float()
-    size = torch.tensor([max(W - 1, 1), max(H - 1, 1)], device=flow.device, dtype=torch.float32).view(1, 2, 1, 1)
-    grid = (where * (2 / size) - 1).permute(0, 2, 3, 1)
+    x, y = (pixel_grid(H, W, flow.device) + flow.float()).unbind(dim=1)
+    # Not by a tensor of both sizes: a GPU stops for what is copied to it.
+    grid = torch.stack([x * (2 / max(W - 1, 1)) - 1, y * (2 / max(H - 1, 1)) - 1], dim=-1)
     return F.grid_sample(picture, grid.to(picture.dtype), mode="bilinear", padding_mode="border", align_corners=True)

@@ -6,6 +6,7 @@ a round trip gives the planes back even where YUV lies outside the RGB cube.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -219,8 +220,13 @@ def straight(picture: Tensor) -> Tensor:
 
 def _mixed(gains: Matrix, picture: Tensor) -> Tensor:
     """(1, inputs, H, W) → (1, outputs, H, W), one pixel at a time."""
-    weight = torch.from_numpy(gains).to(picture.device, torch.float32)
-    return torch.einsum("oi,bihw->bohw", weight, picture)
+    return torch.einsum("oi,bihw->bohw", _on_device(tuple(map(tuple, gains.tolist())), picture.device), picture)
+
+
+@cache
+def _on_device(gains: tuple[tuple[float, ...], ...], device: torch.device) -> Tensor:
+    """A matrix as float32 on a device, which stops for what is copied to it: so once."""
+    return torch.tensor(gains, dtype=torch.float32, device=device)
 
 
 def _twice(x: Tensor, cosited: bool) -> Tensor:

@@ -1,5 +1,6 @@
 """Which device computes, in which arithmetic, and how much memory it has left. Knows no video."""
 
+import sys
 from typing import Literal
 
 import torch
@@ -65,4 +66,5 @@ def slow_kernels(device: torch.device) -> str | None:
     failure = svmv.triton_failure(device) if device.type == "cuda" else None
     if failure is None:
         return None
-    return f"Triton does not run on {device} ({failure}): slower kernels are used. It needs a C compiler and Python.h"
+    remedy = "pip install triton-windows brings it" if sys.platform == "win32" else "It needs a C compiler and Python.h"
+    return f"Triton does not run on {device} ({failure}): slower kernels are used. {remedy}"

@@ -69,7 +69,7 @@ class NetworkInterpolator:
     """SVMV on planes. Each frame is converted and encoded once while the window slides over it.
 
     Where memory is short it works in tiles: from the start if an estimate says so, and from the moment on when it
-    really runs out.
+    really runs out. Where float16 gives what is no number, as on some GPUs without units for it, it goes on in float32.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class NetworkInterpolator:
         self.converter = converter
         self._shrink = round(1 / scale)
         self._tell = tell
+        self._trained = network
         self._network = svmv.ready(network, converter.device, DTYPES[precision])
         # Keyed by the frame object itself, which the entry keeps alive, so an id is never met twice.
         self._cache: OrderedDict[int, tuple[Frame, svmv.Features]] = OrderedDict()
@@ -126,6 +127,11 @@ class NetworkInterpolator:
         """
         try:
             return self._between(windows, phases)
+        except OverflowError:
+            if self.precision != "fp16":
+                raise
+            self._widen()
+            return self.between(windows, phases)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -136,6 +142,12 @@ class NetworkInterpolator:
         if not half:
             return self.between(windows, phases)
         return self.between(windows[:half], phases[:half]) + self.between(windows[half:], phases[half:])
+
+    def _widen(self) -> None:
+        self._tell(f"float16 overflows on {self.device}: going on in float32")
+        self.precision = "fp32"
+        self._network = svmv.ready(self._trained, self.converter.device, torch.float32)
+        self._cache.clear()
 
     def _shrink_tiles(self, error: BaseException) -> None:
         side = memory.smaller(self._side, width=self._small[1], height=self._small[0])
@@ -181,7 +193,12 @@ class NetworkInterpolator:
         return motion if self._shrink == 1 else svmv.enlarged(motion, motion.pictures, whole)
 
     def _pictures(self, motion: svmv.Motion, times: torch.Tensor) -> Iterator[torch.Tensor]:
-        """(B, C, H, W) at one instant after the other: memory does not grow with the factor."""
+        """(B, C, H, W) at one instant after the other: memory does not grow with the factor.
+
+        Raises:
+            OverflowError: after the last one, when the device is waited for anyway: float16 was not wide enough.
+        """
+        sound = motion.finite() if self.precision == "fp16" else None
         still = Still(motion.pictures, motion.size)
         step = _together(motion.pictures)
         for first in range(0, times.shape[1], step):
@@ -189,6 +206,8 @@ class NetworkInterpolator:
             made = self._network.synthesize(motion, some)
             for k in range(some.shape[1]):
                 yield still.kept(made[:, k], some[:, k])
+        if sound is not None and not sound:
+            raise OverflowError("what float16 gave is no number")
 
     def _in_tiles(self, window: Window, phases: tuple[Fraction, ...], side: int) -> list[tuple[Plane, ...]]:
         frames = (window.before, window.left, window.right, window.after)

@@ -183,6 +183,20 @@ def test_numbers_in_bfloat16_are_those_of_torch() -> None:
     assert np.array_equal(back, exact.bfloat16().float().numpy())
 
 
+def test_what_is_ready_holds_its_convolutions_in_their_arithmetic(
+    networks: list[SVMV], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same pictures as by autocast, which would convert them in every call; the network itself stays as it is."""
+    monkeypatch.setattr(CpuNetwork, "serves", lambda _config: False)
+    network, frames = networks[1].to(memory_format=torch.channels_last), film(1, height=64, width=64)
+    made = []
+    for form in (PlainNetwork(network, torch.bfloat16), ready(network, torch.device("cpu"), torch.bfloat16)):
+        before, left, right, after = (form.encode(frames[:, k]) for k in range(4))
+        made.append(form.synthesize(form.decode((before, left, right, after), size=(64, 64)), torch.tensor([[0.5]])))
+    assert torch.equal(*made)
+    assert {p.dtype for p in network.parameters()} == {torch.float32}
+
+
 def test_ready_takes_the_twin_on_the_cpu_only(networks: list[SVMV]) -> None:
     for arithmetic in (torch.float32, torch.bfloat16):
         assert isinstance(ready(networks[1], torch.device("cpu"), arithmetic), CpuNetwork)

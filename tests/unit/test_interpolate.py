@@ -1,5 +1,6 @@
 """The door: caching, phases, choices and refusals. The network is real, small and untrained."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -15,6 +16,7 @@ from svmv_cli.errors import DeviceError, ModelError
 from svmv_cli.media.frame import Frame, PixelFormat
 from svmv_cli.media.info import ColorInfo
 from svmv_cli.pipeline import interpolate, memory
+from svmv_cli.pipeline.color import Converter
 from svmv_cli.pipeline.devices import choose_precision, open_device
 from svmv_cli.pipeline.interpolate import NetworkInterpolator, make_interpolator
 from svmv_cli.pipeline.still import Still
@@ -228,3 +230,28 @@ def test_still_places_are_kept_and_what_passes_is_not(fused: bool) -> None:
     torch.testing.assert_close(kept[..., :2, :6], left[..., :2, :6])
     assert torch.equal(kept[..., 2, 2], made[..., 2, 2])
     assert torch.equal(kept[..., 8:], made[..., 8:])
+
+
+@pytest.mark.parametrize("tiles", [False, True])
+def test_what_overflows_in_float16_is_made_in_float32(monkeypatch: pytest.MonkeyPatch, tiles: bool) -> None:
+    """As where a GPU has no units for it; here by the CPU, whose own form of the network has no float16."""
+    monkeypatch.setattr(svmv.inference.CpuNetwork, "serves", lambda _config: False)
+    if tiles:
+        monkeypatch.setattr(memory, "tile_side", lambda *_args, **_rest: 64)
+    torch.manual_seed(0)
+    network = svmv.SVMV(SMALL)
+    with torch.no_grad():
+        network.encoder.stem[0][0].weight.mul_(1e6)  # type: ignore[index]
+    film = frames(4)
+    converter = Converter(film[0].format, ColorInfo(), 40, 48, torch.device("cpu"))
+    told: list[str] = []
+    narrow = NetworkInterpolator(network, converter, name="small", precision="fp16", tell=told.append)
+    wide = NetworkInterpolator(network, converter, name="small", precision="fp32")
+    some, phases = windows(film)[:2], [(Fraction(1, 2),), (Fraction(1, 4), Fraction(3, 4))]
+    made, right = narrow.between(some, phases), wide.between(some, phases)
+    assert [len(window) for window in made] == [1, 2]
+    for a, b in zip(itertools.chain(*made), itertools.chain(*right), strict=True):
+        assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+    assert narrow.precision == "fp32" and len([note for note in told if "float16" in note]) == 1
+    narrow.between(some, phases)
+    assert len([note for note in told if "float16" in note]) == 1
