@@ -76,7 +76,7 @@ def mix_four(  # type: ignore[no-untyped-def]
         count = builder.extract_value(upper_.shape, 1)
         sources = [_at(builder, array, column, count) for array in (upper_, lower_) for column in columns]
         target = _at(builder, out_, row_, builder.extract_value(out_.shape, 1), start_)
-        with _runs(builder, count) as k:
+        with runs(builder, count) as k:
             total = ir.Constant(EIGHT, [0.0] * LANES)
             for source, share in zip(sources, shares, strict=True):
                 total = product_and_sum(builder, share, read_eight(builder, builder.gep(source, [k])), total)
@@ -102,7 +102,7 @@ def copy_run(typingctx, source, column, first, count, out, row, start):  # type:
         read = _at(builder, source_, column_, builder.extract_value(source_.shape, 1), first_)
         written = _at(builder, out_, row_, builder.extract_value(out_.shape, 1), start_)
         eight = ir.VectorType(read.type.pointee, LANES).as_pointer()
-        with _runs(builder, count_) as k:
+        with runs(builder, count_) as k:
             numbers = builder.load(builder.bitcast(builder.gep(read, [k]), eight), align=2)
             builder.store(numbers, builder.bitcast(builder.gep(written, [k]), eight), align=2)
         return context.get_dummy_value()
@@ -111,7 +111,7 @@ def copy_run(typingctx, source, column, first, count, out, row, start):  # type:
 
 
 @contextmanager
-def _runs(builder: Any, count: Any) -> Iterator[Any]:
+def runs(builder: Any, count: Any) -> Iterator[Any]:
     """A loop over runs of `LANES` of so many numbers; the last run may repeat some of the one before."""
     whole = count.type
     last = builder.sub(count, whole(LANES))
