@@ -172,7 +172,9 @@ class _Decoder:
         self._squeeze = PackedConv(weight, bias, arithmetic, slope=_SLOPE)
         self._squeezed, self._costs = weight.shape[:2]
         self._body = [PackedConv.of(block, arithmetic, slope=_SLOPE) for block in decoder.body]
-        self._head = PackedConv.of(decoder.head, arithmetic)
+        weight, bias = weights(decoder.head)
+        missing = LANES - len(bias)  # to a whole vector; `update` reads the first six channels
+        self._head = PackedConv(F.pad(weight, [0] * 7 + [missing]), F.pad(bias, (0, missing)), arithmetic)
         self._state = decoder.head.in_channels
 
     def __call__(self, window: Window, level: int, above: Level | None) -> Level:

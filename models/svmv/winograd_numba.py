@@ -23,10 +23,10 @@ Array = npt.NDArray[np.float32]
 
 SIDE = 4  # px of the output a patch makes
 _POINTS = (SIDE + 2) ** 2
-_PANEL = 16  # output channels that are summed at once
 _FEATURES = config.CPU_FEATURES or binding.get_host_cpu_features().flatten()  # as numba takes them
-_ROWS = 12 if "+avx512f" in _FEATURES else 6  # patches that are: what the registers hold
-_RUN = 24  # patches whose numbers stay in the cache; a multiple of both
+# Output channels of a panel, and patches that are multiplied with two of them at once: what the registers hold.
+_PANEL, _ROWS = (16, 12) if "+avx512f" in _FEATURES else (8, 6)
+_RUN = 24  # patches whose numbers stay in the cache; a multiple of `_ROWS`
 _WIDE = ir.VectorType(ir.FloatType(), _PANEL)
 
 _OF_WEIGHTS = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24  # G
@@ -38,7 +38,7 @@ def serves(shape: Sequence[int]) -> bool:
 
 
 def prepared(weight: npt.NDArray[np.floating[Any]]) -> Array:
-    """(N, C, 3, 3) → (36, ⌈N/16⌉, C, 16): what `convolve` multiplies with, zero for channels that are not there."""
+    """(N, C, 3, 3) → (36, panels, C, n), what `convolve` multiplies with: N in panels of n, filled up with zeros."""
     N, C = weight.shape[:2]
     panels = -(-N // _PANEL)
     points = np.einsum("pi,ncij,qj->pqcn", _OF_WEIGHTS, weight.astype(np.float64), _OF_WEIGHTS).reshape(_POINTS, C, N)
@@ -84,9 +84,11 @@ def convolve(source, weights, bias, slope, out):  # type: ignore[no-untyped-def]
             if count % _ROWS:  # what is left of other numbers there may be slow to calculate with
                 seen[:, count:] = 0
             for point in range(_POINTS):
-                for panel in range(panels):
-                    for row in range(0, count, _ROWS):
-                        _multiply(seen, point, row, weights, panel, summed)
+                for row in range(0, count, _ROWS):
+                    for panel in range(0, panels - 1, 2):
+                        _multiply_two(seen, point, row, weights, panel, summed)
+                    if panels % 2:
+                        _multiply(seen, point, row, weights, panels - 1, summed)
             for k in range(count):
                 left = SIDE * (first + k)
                 if top + SIDE <= H and left + SIDE <= W:
@@ -125,35 +127,48 @@ def _analyse(typingctx, pixels, place, line, seen, k):  # type: ignore[no-untype
     return types.void(pixels, place, line, seen, k), generate
 
 
-@intrinsic
-def _multiply(typingctx, seen, point, row, weights, panel, summed):  # type: ignore[no-untyped-def]  # noqa: ARG001
-    """summed[point, row + r, 16·panel + n] = Σ seen[point, row + r, c] · weights[point, panel, c, n], r < `_ROWS`."""
+def _multiplying(together: int) -> Any:
+    """Matrix products of `_ROWS` patches with so many panels at once, whose sums stay in registers.
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kinds = signature.args
-        seen_, weights_, summed_ = (
-            cgutils.create_struct_proxy(kinds[n])(context, builder, arguments[n]) for n in (0, 3, 5)
-        )
-        point_, row_, panel_ = (context.cast(builder, arguments[n], kinds[n], types.intp) for n in (1, 2, 4))
-        whole = point_.type
-        run, count = (builder.extract_value(seen_.shape, n) for n in (1, 2))
-        panels, wide = builder.extract_value(weights_.shape, 1), builder.extract_value(summed_.shape, 2)
-        patch = builder.add(builder.mul(point_, run), row_)
-        own = [builder.mul(builder.add(patch, whole(r)), count) for r in range(_ROWS)]
-        shared = builder.mul(builder.add(builder.mul(point_, panels), panel_), builder.mul(count, whole(_PANEL)))
-        sums = [cgutils.alloca_once_value(builder, ir.Constant(_WIDE, [0.0] * _PANEL)) for _ in range(_ROWS)]
-        with cgutils.for_range(builder, count) as loop:
-            weight = _load(builder, weights_.data, builder.add(shared, builder.mul(loop.index, whole(_PANEL))), _WIDE)
-            for start, total in zip(own, sums, strict=True):
-                one = builder.load(builder.gep(seen_.data, [builder.add(start, loop.index)]))
-                more = product_and_sum(builder, everywhere(builder, one, _PANEL), weight, builder.load(total))
-                builder.store(more, total)
-        for r, total in enumerate(sums):
-            at = builder.mul(builder.add(patch, whole(r)), wide)
-            _store(builder, builder.load(total), summed_.data, builder.add(at, builder.mul(panel_, whole(_PANEL))))
-        return context.get_dummy_value()
+    summed[point, row + r, lanes·(panel + k) + n] = Σ seen[point, row + r, c] · weights[point, panel + k, c, n].
+    """
 
-    return types.void(seen, point, row, weights, panel, summed), generate
+    @intrinsic
+    def multiplying(typingctx, seen, point, row, weights, panel, summed):  # type: ignore[no-untyped-def]  # noqa: ARG001
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            kinds = signature.args
+            seen_, weights_, summed_ = (
+                cgutils.create_struct_proxy(kinds[n])(context, builder, arguments[n]) for n in (0, 3, 5)
+            )
+            point_, row_, panel_ = (context.cast(builder, arguments[n], kinds[n], types.intp) for n in (1, 2, 4))
+            whole = point_.type
+            run, count = (builder.extract_value(seen_.shape, n) for n in (1, 2))
+            panels, wide = builder.extract_value(weights_.shape, 1), builder.extract_value(summed_.shape, 2)
+            patches = [builder.add(builder.mul(point_, run), builder.add(row_, whole(r))) for r in range(_ROWS)]
+            first = builder.add(builder.mul(point_, panels), panel_)
+            each = [builder.mul(builder.add(first, whole(k)), count) for k in range(together)]
+            zero = ir.Constant(_WIDE, [0.0] * _PANEL)
+            sums = [[cgutils.alloca_once_value(builder, zero) for _ in each] for _ in patches]
+            with cgutils.for_range(builder, count) as loop:
+                places = [builder.mul(builder.add(one, loop.index), whole(_PANEL)) for one in each]
+                factors = [_load(builder, weights_.data, place, _WIDE) for place in places]
+                for patch, totals in zip(patches, sums, strict=True):
+                    place = builder.add(builder.mul(patch, count), loop.index)
+                    number = everywhere(builder, builder.load(builder.gep(seen_.data, [place])), _PANEL)
+                    for factor, total in zip(factors, totals, strict=True):
+                        builder.store(product_and_sum(builder, number, factor, builder.load(total)), total)
+            for patch, totals in zip(patches, sums, strict=True):
+                place = builder.add(builder.mul(patch, wide), builder.mul(panel_, whole(_PANEL)))
+                for k, total in enumerate(totals):
+                    _store(builder, builder.load(total), summed_.data, builder.add(place, whole(k * _PANEL)))
+            return context.get_dummy_value()
+
+        return types.void(seen, point, row, weights, panel, summed), generate
+
+    return multiplying
+
+
+_multiply, _multiply_two = _multiplying(1), _multiplying(2)
 
 
 @intrinsic

@@ -201,10 +201,16 @@ def test_edges_of_a_shot_have_no_outer_frame() -> None:
     assert interpolate._spacing(last) == (1.0, float("inf"))
 
 
+@pytest.mark.parametrize(("amx", "chosen"), [(True, "bf16"), (False, "fp32")])
+def test_the_cpu_computes_in_what_is_fastest_there(monkeypatch: pytest.MonkeyPatch, amx: bool, chosen: str) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    assert choose_precision("auto", torch.device("cpu")) == chosen
+
+
 def test_choices_and_refusals() -> None:
     cpu = torch.device("cpu")
     assert open_device("cpu") == cpu
-    assert choose_precision("auto", cpu) in ("fp32", "bf16")
     assert choose_precision("auto", torch.device("cuda")) == "fp16"
     with pytest.raises(DeviceError, match="no device"):
         open_device("cuda:99")
