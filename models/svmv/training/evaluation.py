@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from svmv.features import Features
-from svmv.inference import PlainNetwork
+from svmv.inference import ready
 from svmv.metrics import psnr, sharpness, similarity, temporal_psnr
 from svmv.model import SVMV
 
@@ -229,8 +229,8 @@ class Network:
     def __init__(self, model: SVMV, *, name: str = "svmv", dtype: torch.dtype = torch.float32) -> None:
         """`dtype`: arithmetic of the convolutions; coordinates and the splat stay float32."""
         self.name = name
-        self._network = PlainNetwork(model.eval(), dtype)
         self._device = next(model.parameters()).device
+        self._network = ready(model, self._device, dtype)
 
     def predict(self, kept: Clip, gaps: Sequence[Gap]) -> Iterator[Tensor]:
         """See `Method`."""
