@@ -216,17 +216,25 @@ def _sharp(left, own, right, above, below, across, down):  # type: ignore[no-unt
 def _spread(fine, M, carried, y, H, W, top, bottom, scale, places, shares, band):  # type: ignore[no-untyped-def]
     """A row's pixels, M times each, over the four pixels around where they land.
 
-    Neighbours add to the same pixels and wait for each other's sums; pixels from both halves of the row in turn do not.
+    Neighbours add to the same pixels and wait for each other's sums; pixels from four parts of the row in turn do not.
     """
+    quarter = W // 4  # W is a multiple of 8
     for m in range(M):
         if carried.shape[1] == 4:
             _aim(fine, M, m, y, W, top, bottom, scale, places, shares)
-        for k in range(W):
-            x = k // 2 + (k % 2) * (W // 2)  # W is even
-            if places[x] >= 0:
-                add_four_times(band, places[x], 4 * W, carried, shares, x)
-            else:
-                _land(fine, M, m, carried, x, y, H, W, top, bottom, scale, band)
+        for x in range(quarter):
+            a, b, c, d = x, quarter + x, 2 * quarter + x, 3 * quarter + x
+            if min(min(places[a], places[b]), min(places[c], places[d])) >= 0:
+                add_four_times(band, places[a], 4 * W, carried, shares, a)
+                add_four_times(band, places[b], 4 * W, carried, shares, b)
+                add_four_times(band, places[c], 4 * W, carried, shares, c)
+                add_four_times(band, places[d], 4 * W, carried, shares, d)
+                continue
+            for k in (a, b, c, d):
+                if places[k] >= 0:
+                    add_four_times(band, places[k], 4 * W, carried, shares, k)
+                else:
+                    _land(fine, M, m, carried, k, y, H, W, top, bottom, scale, band)
 
 
 @part
