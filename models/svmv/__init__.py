@@ -9,6 +9,7 @@ from svmv.checkpoint import available, load, save
 from svmv.config import SVMVConfig
 from svmv.features import Features
 from svmv.inference import Network, ready
+from svmv.jit import when_compiling
 from svmv.model import SVMV, pick, stack
 from svmv.motion import Motion
 from svmv.tiling import Box, coarse, encode_smaller, enlarged, refine, smaller
@@ -32,4 +33,5 @@ __all__ = [
     "smaller",
     "stack",
     "triton_failure",
+    "when_compiling",
 ]

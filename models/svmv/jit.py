@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from numba import njit
+from numba.core.event import Event, Listener, register
 
 # Sums may be reordered, but NaN must stay NaN: comparisons with it keep wild offsets out of memory.
 _MATH = {"reassoc", "contract", "arcp", "nsz"}
@@ -32,6 +33,29 @@ def part(function: Callable[..., Any]) -> Any:
 def inlined(function: Callable[..., Any]) -> Any:
     """Compile a function that becomes part of the loops it is called in."""
     return njit(function, fastmath=_MATH, inline="always")
+
+
+class _Compiling(Listener):  # type: ignore[misc]
+    """Tells, once, that machine code is being made because none is kept."""
+
+    tell: Callable[[], None] | None = None
+
+    def on_start(self, _event: Event) -> None:
+        tell, self.tell = self.tell, None
+        if tell is not None:
+            tell()
+
+    def on_end(self, _event: Event) -> None:
+        pass
+
+
+_compiling = _Compiling()
+register("numba:compile", _compiling)
+
+
+def when_compiling(tell: Callable[[], None]) -> None:
+    """Call `tell` when a kernel is compiled next, and not again; what is kept on disk is loaded without a word."""
+    _compiling.tell = tell
 
 
 def forget_older(folder: Path) -> None:

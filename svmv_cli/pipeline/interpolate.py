@@ -56,6 +56,7 @@ def make_interpolator(
     chosen = open_device(device)
     if (note := slow_kernels(chosen)) is not None:
         tell(note)
+    svmv.when_compiling(lambda: tell("compiling for this processor: half a minute, the first time only"))
     try:
         network = svmv.load(model)
     except ValueError as error:

@@ -1,9 +1,9 @@
-"""Machine code kept on disk does not outlive its sources."""
+"""Machine code kept on disk does not outlive its sources, and making it is told of."""
 
 import os
 from pathlib import Path
 
-from svmv.jit import forget_older
+from svmv.jit import forget_older, part, when_compiling
 
 
 def dated(path: Path, when: float) -> Path:
@@ -30,3 +30,15 @@ def test_a_source_from_the_future_removes_nothing(tmp_path: Path) -> None:
     forget_older(tmp_path)
     assert kept.exists()
     forget_older(tmp_path / "missing")
+
+
+def test_compiling_is_told_of_once() -> None:
+    told: list[str] = []
+    twice, thrice = part(lambda x: 2 * x), part(lambda x: 3 * x)
+    when_compiling(lambda: told.append("now"))
+    assert (twice(2), thrice(2)) == (4, 6)
+    assert told == ["now"]
+    when_compiling(lambda: told.append("again"))
+    assert twice(3) == 6  # nothing is compiled
+    assert told == ["now"]
+    when_compiling(lambda: None)
