@@ -123,13 +123,13 @@ def _rivals(text: str) -> list[str]:
 
 
 def _network(model: str, *, device: str, precision: str) -> "tuple[Method, torch.device]":
-
     import svmv
     from svmv.training.evaluation import Network
+    from svmv_cli import terminal
     from svmv_cli.errors import ModelError
     from svmv_cli.pipeline.devices import DTYPES, choose_precision, open_device
 
-    chosen = open_device(device)
+    chosen = open_device(device, tell=terminal.say)
     dtype = DTYPES[choose_precision(precision, chosen)]
     try:
         return Network(svmv.load(model).to(chosen), dtype=dtype), chosen

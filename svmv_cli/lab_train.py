@@ -47,11 +47,9 @@ def train(
     from svmv.training.loop import DivergedError, Trainer
     from svmv_cli.lab_check import HeldOut, hold_out
     from svmv_cli.lab_report import plot_learning_curve
-    from svmv_cli.pipeline.devices import open_device, slow_kernels
+    from svmv_cli.pipeline.devices import open_device
 
-    chosen = open_device(device)
-    if (note := slow_kernels(chosen)) is not None:
-        terminal.say(note)
+    chosen = open_device(device, tell=terminal.say)
     scratch = start == "scratch"
     network = _network(start)
     store = _store(data, output / "clips", say=terminal.say)

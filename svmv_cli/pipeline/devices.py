@@ -1,6 +1,7 @@
 """Which device computes, in which arithmetic, and how much memory it has left. Knows no video."""
 
 import sys
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -13,8 +14,12 @@ Precision = Literal["fp32", "fp16", "bf16"]
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
-def open_device(wanted: str) -> torch.device:
+def open_device(wanted: str, *, tell: Callable[[str], None] = lambda _: None) -> torch.device:
     """The device a name stands for, ready to compute: "auto" is CUDA, else Apple's MPS, else the CPU.
+
+    Args:
+        wanted: see there.
+        tell: is told what makes work on it slower than it could be, or late to begin.
 
     Raises:
         DeviceError: there is no such device here.
@@ -29,6 +34,9 @@ def open_device(wanted: str) -> torch.device:
         raise DeviceError(f"no device {wanted!r} on this machine", hint=hint) from error
     if device.type == "cpu":
         memory.keep_freed()
+    if (note := slow_kernels(device)) is not None:
+        tell(note)
+    svmv.when_compiling(lambda: tell("compiling for this processor, the first time only: up to half a minute"))
     return device
 
 

@@ -15,7 +15,7 @@ from svmv_cli.media.frame import Frame, PixelFormat, Plane
 from svmv_cli.media.info import ColorInfo
 from svmv_cli.pipeline import memory, parts
 from svmv_cli.pipeline.color import Converter, premultiplied, straight
-from svmv_cli.pipeline.devices import DTYPES, Precision, choose_precision, free_memory, open_device, slow_kernels
+from svmv_cli.pipeline.devices import DTYPES, Precision, choose_precision, free_memory, open_device
 from svmv_cli.pipeline.failures import is_out_of_memory
 from svmv_cli.pipeline.still import Still
 from svmv_cli.pipeline.windows import Window
@@ -53,10 +53,7 @@ def make_interpolator(
         ModelError: no such model.
         DeviceError: no such device, or it cannot compute as asked.
     """
-    chosen = open_device(device)
-    if (note := slow_kernels(chosen)) is not None:
-        tell(note)
-    svmv.when_compiling(lambda: tell("compiling for this processor: half a minute, the first time only"))
+    chosen = open_device(device, tell=tell)
     try:
         network = svmv.load(model)
     except ValueError as error:
