@@ -48,8 +48,7 @@ def splat_torch(values: Tensor, offsets: Tensor, weights: Tensor) -> tuple[Tenso
     B, C, H, W = values.shape
     M = offsets.shape[1]
     where = offsets + pixel_grid(H, W, offsets.device).to(offsets.dtype)
-    inside = (where[:, :, 0] < W) & (where[:, :, 1] < H)
-    near = (where > -1).all(dim=2) & inside  # NaN is not
+    near = (where > -1).all(dim=2) & (where[:, :, 0] < W) & (where[:, :, 1] < H)  # NaN is not
     # Replaced before anything is computed from it: a NaN masked afterwards comes back in the gradient.
     x, y = torch.where(near[:, :, None], where, 0).unbind(dim=2)  # (B, M, H, W)
     left, top = x.detach().floor(), y.detach().floor()

@@ -78,5 +78,6 @@ def slow_kernels(device: torch.device) -> str | None:
     failure = svmv.triton_failure(device) if device.type == "cuda" else None
     if failure is None:
         return None
-    remedy = "pip install triton-windows brings it" if sys.platform == "win32" else "It needs a C compiler and Python.h"
+    windows = sys.platform == "win32"
+    remedy = "On Windows it is the package triton-windows" if windows else "It needs a C compiler and Python.h"
     return f"Triton does not run on {device} ({failure}): slower kernels are used. {remedy}"

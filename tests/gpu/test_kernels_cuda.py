@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from svmv import SVMV, Motion
+from svmv import SVMV, Motion, ready
 from svmv.backends import Backend, triton_failure
 from svmv.correlation import correlate
 from svmv.splat import splat
@@ -153,6 +153,27 @@ def test_a_training_step_reaches_every_weight(cuda: torch.device) -> None:
     for name, weight in network.named_parameters():
         assert weight.grad is not None, name
         assert bool(weight.grad.isfinite().all()), name
+
+
+@pytest.mark.gpu
+def test_between_upload_and_download_nothing_waits_for_the_device(cuda: torch.device) -> None:
+    network = ready(SVMV(), cuda, torch.float16)
+    frames = torch.rand(4, 3, 96, 160, device=cuda)
+    spacing, times = torch.ones(1, 2, device=cuda), torch.tensor([[0.25, 0.5]], device=cuda)
+
+    def gap() -> Tensor:
+        before, left, right, after = (network.encode(frame[None]) for frame in frames)
+        motion = network.decode((before, left, right, after), size=(96, 160), spacing=spacing)
+        return torch.stack([network.synthesize(motion, times).mean(), motion.finite()])
+
+    with torch.inference_mode():
+        gap()  # kernels are compiled
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            result = gap()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    assert bool(result.isfinite().all())
 
 
 @pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")

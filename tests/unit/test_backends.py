@@ -60,6 +60,9 @@ def test_where_it_does_not_the_definition_is_and_the_reason_is_told(monkeypatch:
     assert fastest(CUDA) == "torch"
     told = devices.slow_kernels(CUDA)
     assert told is not None and "(Failed to find C compiler.)" in told and "Python.h" in told
+    monkeypatch.setattr(devices.sys, "platform", "win32")
+    told = devices.slow_kernels(CUDA)
+    assert told is not None and "triton-windows" in told and "Python.h" not in told
 
 
 def test_wrong_sums_are_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
