@@ -1,5 +1,6 @@
 """`svmv evaluate`: how well frames that were taken out are predicted, beside other methods. Knows no metrics."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -174,7 +175,8 @@ def _tell(scores: "list[ClipScores]", *, protocol: str, as_json: bool) -> None:
 
 
 def _cells(mean: "Figures") -> tuple[str, ...]:
-    return f"{mean.psnr:.2f}", f"{mean.ssim:.4f}", f"{mean.temporal:.2f}", f"{mean.sharpness:.3f}"
+    temporal = "–" if math.isnan(mean.temporal) else f"{mean.temporal:.2f}"  # with --every there is none
+    return f"{mean.psnr:.2f}", f"{mean.ssim:.4f}", temporal, f"{mean.sharpness:.3f}"
 
 
 def _record(clip: "ClipScores") -> dict[str, Any]:
@@ -193,4 +195,5 @@ def _write_csv(scores: "list[ClipScores]", path: Path) -> None:
         for clip in scores:
             for method in clip.frames:
                 head = [clip.name, clip.group, f"{clip.motion:.2f}", len(clip.dropped), method]
-                rows.writerow([*head, *(f"{value:.5f}" for value in asdict(clip.mean(method)).values())])
+                figures = asdict(clip.mean(method)).values()
+                rows.writerow([*head, *("" if math.isnan(value) else f"{value:.5f}" for value in figures)])

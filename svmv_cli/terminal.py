@@ -1,6 +1,7 @@
 """How the command talks: plans, summaries and errors on stderr, data on stdout. Knows no video."""
 
 import json
+import math
 import sys
 import traceback
 from collections.abc import Sequence
@@ -65,8 +66,16 @@ def remarks(error: SvmvError) -> list[str]:
 
 
 def print_json(data: Json) -> None:
-    """The one object on stdout."""
-    print(json.dumps(data, ensure_ascii=False, indent=2), file=sys.stdout, flush=True)
+    """The one object on stdout. Numbers that JSON has no word for, as of what was not measured, become null."""
+    print(json.dumps(_finite(data), ensure_ascii=False, indent=2, allow_nan=False), file=sys.stdout, flush=True)
+
+
+def _finite(data: Json) -> Json:
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
 def clock(seconds: float) -> str:

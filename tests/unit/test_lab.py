@@ -60,6 +60,19 @@ def test_evaluate_tells_every_method_and_keeps_its_records(tmp_path: Path) -> No
         assert [row["method"] for row in csv.DictReader(rows)] == ["svmv", "repeat", "linear", "minterpolate"]
 
 
+def test_what_every_nth_gap_does_not_give_is_left_out(tmp_path: Path) -> None:
+    """Changes between predicted frames: no NaN in the table, the CSV or the JSON, which has no word for it."""
+    make_clip(tmp_path / "c.mkv", frames=11, codec="ffv1")
+    table = tmp_path / "t.csv"
+    code, out, err = run("evaluate", tmp_path, "--every", 2, "--against", "linear", "--json", "--csv", table)
+    assert code == 0, err
+    told = json.loads(out, parse_constant=pytest.fail)
+    assert told["groups"]["all"]["linear"]["temporal"] is None
+    assert "nan" not in err.lower() and "–" in err
+    with table.open() as rows:
+        assert [row["temporal"] for row in csv.DictReader(rows)] == ["", ""]
+
+
 def test_evaluate_saves_its_worst_frames_and_plots(tmp_path: Path) -> None:
     make_clip(tmp_path / "c.mkv", frames=9, codec="ffv1", size=(64, 48))
     code, _, err = run("evaluate", tmp_path / "c.mkv", "--against", "none", "--save-worst", tmp_path / "worst")
