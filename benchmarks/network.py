@@ -69,6 +69,8 @@ def main() -> None:
     parser.add_argument("--definition", action="store_true", help="measure the plain modules beside their fast form")
     parser.add_argument("--shared", action="store_true", help="others use the machine: CPU seconds of one thread")
     options = parser.parse_args()
+    if unknown := set(options.sizes.split(",")) - set(SIZES):
+        parser.error(f"no size {', '.join(sorted(unknown))}; there are {', '.join(SIZES)}")
     clock = choose_clock(shared=options.shared)
     device = open_device(options.device)
     precision = choose_precision(options.precision, device)
