@@ -32,14 +32,13 @@ def add_four_times(typingctx: Any, target: Any, place: Any, line: Any, source: A
         )
         place_, line_, row_ = (context.cast(builder, arguments[n], kinds[n], types.intp) for n in (1, 2, 5))
         four, whole = ir.VectorType(ir.FloatType(), 4), place_.type
-        carried = builder.load(builder.bitcast(_at(builder, source_, row_, whole(4)), four.as_pointer()), align=4)
+        carried = load(builder, _at(builder, source_, row_, whole(4)), four)
         height = builder.extract_value(shares_.shape, 1)
         each = [builder.load(_at(builder, shares_, whole(i), height, row_)) for i in range(4)]
         for share, distance in zip(each, (whole(0), whole(4), line_, builder.add(line_, whole(4))), strict=True):
             there = builder.gep(target_.data, [builder.add(place_, distance)])
-            there = builder.bitcast(there, four.as_pointer())
-            before = builder.load(there, align=4)
-            builder.store(product_and_sum(builder, everywhere(builder, share, 4), carried, before), there, align=4)
+            before = load(builder, there, four)
+            store(builder, product_and_sum(builder, everywhere(builder, share, 4), carried, before), there)
         return context.get_dummy_value()
 
     return types.void(target, place, line, source, shares, row), generate
@@ -120,10 +119,20 @@ def runs(builder: Any, count: Any) -> Iterator[Any]:
         yield builder.select(builder.icmp_signed(">", k, last), last, k)
 
 
+def load(builder: Any, place: Any, kind: Any) -> Any:
+    """A vector of float32 from an address, which need not be a multiple of its size."""
+    return builder.load(builder.bitcast(place, kind.as_pointer()), align=4)
+
+
+def store(builder: Any, numbers: Any, place: Any) -> None:
+    """The opposite of `load`."""
+    builder.store(numbers, builder.bitcast(place, numbers.type.as_pointer()), align=4)
+
+
 def read_eight(builder: Any, place: Any) -> Any:
     """Eight numbers as float32, from an address of float32 or of bfloat16's bits; see `bfloat16_numba`."""
     if place.type.pointee == ir.FloatType():
-        return builder.load(builder.bitcast(place, EIGHT.as_pointer()), align=4)
+        return load(builder, place, EIGHT)
     bits = builder.load(builder.bitcast(place, ir.VectorType(place.type.pointee, LANES).as_pointer()), align=2)
     wide = ir.VectorType(ir.IntType(32), LANES)
     return builder.bitcast(builder.shl(builder.zext(bits, wide), ir.Constant(wide, [16] * LANES)), EIGHT)
@@ -132,7 +141,7 @@ def read_eight(builder: Any, place: Any) -> Any:
 def write_eight(builder: Any, numbers: Any, place: Any) -> None:
     """The opposite of `read_eight`, rounded to nearest, ties to even."""
     if place.type.pointee == ir.FloatType():
-        builder.store(numbers, builder.bitcast(place, EIGHT.as_pointer()), align=4)
+        store(builder, numbers, place)
         return
     wide, short = ir.VectorType(ir.IntType(32), LANES), ir.VectorType(place.type.pointee, LANES)
     one, half, upper = (ir.Constant(wide, [number] * LANES) for number in (1, 0x7FFF, 16))
@@ -151,6 +160,16 @@ def _at(builder: Any, array: Any, row: Any, width: Any, column: Any = None) -> A
     """Address of an element of a two-dimensional array."""
     place = builder.mul(row, width)
     return builder.gep(array.data, [place if column is None else builder.add(place, column)])
+
+
+def larger(builder: Any, a: Any, b: Any) -> Any:
+    """The larger of each pair of numbers."""
+    return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+
+
+def constant(number: float) -> Any:
+    """`LANES` times the same."""
+    return ir.Constant(EIGHT, [float(number)] * LANES)
 
 
 def everywhere(builder: Any, one: Any, lanes: int) -> Any:

@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 
 from svmv.correlation_numba import _corner
 from svmv.jit import inlined
-from svmv.vectors_numba import EIGHT, LANES, everywhere, product_and_sum, write_eight
+from svmv.vectors_numba import EIGHT, LANES, constant, everywhere, larger, load, product_and_sum, write_eight
 
 WIDEST = 3  # radius: 2r+2 samples a row are a vector
 _LEAST = -24.0  # e^-24 adds nothing to a sum that holds e^0
@@ -113,13 +113,13 @@ def _products(builder: Any, own: Any, at: Any, other: Any, top: Any, left: Any, 
     line = builder.mul(channels, width)
     corner = builder.add(builder.mul(inside, line), within)
     rows = [builder.gep(other.data, [builder.add(corner, builder.mul(line, whole(i)))]) for i in range(count)]
-    totals = [cgutils.alloca_once_value(builder, _constant(0.0)) for _ in rows]
+    totals = [cgutils.alloca_once_value(builder, constant(0.0)) for _ in rows]
     with cgutils.for_range(builder, channels) as loop:
         mine = builder.load(builder.gep(own.data, [builder.add(builder.mul(loop.index, pitch), at)]))
         every = everywhere(builder, mine, LANES)
         step = _kept(builder, builder.mul(loop.index, width))
         for row, total in zip(rows, totals, strict=True):
-            read = builder.load(builder.bitcast(builder.gep(row, [step]), EIGHT.as_pointer()), align=4)
+            read = load(builder, builder.gep(row, [step]), EIGHT)
             builder.store(product_and_sum(builder, every, read, builder.load(total)), total)
     _move_across(builder, totals, builder.sub(left, within))
     _move_down(builder, totals, builder.sub(top, inside))
@@ -132,19 +132,19 @@ def _peak(builder: Any, cost: list[Any], sharp: Any, radius: int) -> list[Any]:
     """Mean displacement under the softmax of the correlation, across and down."""
     side = 2 * radius + 1
     seen = ir.Constant(ir.VectorType(ir.IntType(1), LANES), [k < side for k in range(LANES)])
-    shown = [builder.select(seen, row, _constant(-1e30)) for row in cost]
+    shown = [builder.select(seen, row, constant(-1e30)) for row in cost]
     best = shown[0]
     for row in shown[1:]:
-        best = _larger(builder, best, row)
+        best = larger(builder, best, row)
     for distance in (4, 2, 1):
-        best = _larger(builder, best, _turned(builder, best, distance))
+        best = larger(builder, best, _turned(builder, best, distance))
     best = everywhere(builder, builder.extract_element(best, ir.IntType(32)(0)), LANES)
-    total = down = _constant(0.0)
+    total = down = constant(0.0)
     for i, row in enumerate(shown):
         power = builder.fmul(builder.fsub(row, best), sharp)
-        share = _exponential(builder, _larger(builder, power, _constant(_LEAST)))
+        share = _exponential(builder, larger(builder, power, constant(_LEAST)))
         total = builder.fadd(total, share)
-        down = product_and_sum(builder, share, _constant(i - radius), down)
+        down = product_and_sum(builder, share, constant(i - radius), down)
     columns = ir.Constant(EIGHT, [float(k - radius) for k in range(LANES)])
     across = builder.fmul(total, columns)
     total, across, down = (_summed(builder, x) for x in (total, across, down))
@@ -153,10 +153,10 @@ def _peak(builder: Any, cost: list[Any], sharp: Any, radius: int) -> list[Any]:
 
 def _exponential(builder: Any, x: Any) -> Any:
     """e^x for |x| ≤ 24, to 1e-5 of itself: (e^(x/64))^64 by Taylor and six squarings."""
-    y = builder.fmul(x, _constant(1 / 64))
-    e = _constant(_TERMS[0])
+    y = builder.fmul(x, constant(1 / 64))
+    e = constant(_TERMS[0])
     for term in _TERMS[1:]:
-        e = product_and_sum(builder, e, y, _constant(term))
+        e = product_and_sum(builder, e, y, constant(term))
     for _ in range(6):
         e = builder.fmul(e, e)
     return e
@@ -165,10 +165,6 @@ def _exponential(builder: Any, x: Any) -> Any:
 def _mixed(builder: Any, first: Any, second: Any, share: Any) -> Any:
     """Linear interpolation."""
     return product_and_sum(builder, builder.fsub(second, first), share, first)
-
-
-def _larger(builder: Any, a: Any, b: Any) -> Any:
-    return builder.select(builder.fcmp_ordered(">", a, b), a, b)
 
 
 def _kept(builder: Any, index: Any) -> Any:
@@ -196,7 +192,7 @@ def _move_across(builder: Any, rows: list[Any], distance: Any) -> None:
             for bit in (1, 2, 4):
                 wanted = builder.icmp_signed("!=", builder.and_(distance, distance.type(bit)), distance.type(0))
                 x = builder.select(wanted, _turned(builder, x, bit), x)
-            builder.store(builder.select(there, x, _constant(0.0)), row)
+            builder.store(builder.select(there, x, constant(0.0)), row)
 
 
 def _move_down(builder: Any, rows: list[Any], distance: Any) -> None:
@@ -205,7 +201,7 @@ def _move_down(builder: Any, rows: list[Any], distance: Any) -> None:
         count = len(rows)
         room = cgutils.alloca_once(builder, EIGHT, size=3 * count)
         for k in range(3 * count):
-            there = builder.load(rows[k - count]) if count <= k < 2 * count else _constant(0.0)
+            there = builder.load(rows[k - count]) if count <= k < 2 * count else constant(0.0)
             builder.store(there, builder.gep(room, [distance.type(k)]))
         start = _within(builder, builder.add(distance, distance.type(count)), distance.type(2 * count))
         for k, row in enumerate(rows):
@@ -223,10 +219,6 @@ def _summed(builder: Any, x: Any) -> Any:
     for distance in (4, 2, 1):
         x = builder.fadd(x, _turned(builder, x, distance))
     return builder.extract_element(x, ir.IntType(32)(0))
-
-
-def _constant(number: float) -> Any:
-    return ir.Constant(EIGHT, [float(number)] * LANES)
 
 
 _look_1, _look_2, _look_3 = (_looking(radius) for radius in (1, 2, 3))

@@ -17,12 +17,12 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from svmv.jit import kernel
-from svmv.vectors_numba import EIGHT, LANES, everywhere, product_and_sum, runs
+from svmv.vectors_numba import EIGHT, LANES, constant, everywhere, larger, load, product_and_sum, runs, store
 
 Array = npt.NDArray[np.float32]
 
-SIDE = 4  # px of the output a patch makes
-_POINTS = (SIDE + 2) ** 2
+_SIDE = 4  # px of the output a patch makes
+_POINTS = (_SIDE + 2) ** 2
 _FEATURES = config.CPU_FEATURES or binding.get_host_cpu_features().flatten()  # as numba takes them
 # Output channels of a panel, and patches that are multiplied with two of them at once: what the registers hold.
 _PANEL, _ROWS = (16, 12) if "+avx512f" in _FEATURES else (8, 6)
@@ -60,20 +60,20 @@ def convolve(source, weights, bias, slope, out):  # type: ignore[no-untyped-def]
     """
     B, H, W, C = source.shape
     N = out.shape[3]
-    down, across = (H + SIDE - 1) // SIDE, (W + SIDE - 1) // SIDE
+    down, across = (H + _SIDE - 1) // _SIDE, (W + _SIDE - 1) // _SIDE
     panels = weights.shape[1]
     pixels, made = source.reshape(-1), out.reshape(-1)
     for task in prange(B * down):
-        b, top = task // down, SIDE * (task % down)
+        b, top = task // down, _SIDE * (task % down)
         # One more, so that what lies a run apart does not fall into the same few places of the cache.
         seen = np.empty((_POINTS, _RUN + 1, C), np.float32)
         summed = np.empty((_POINTS, _RUN + 1, panels * _PANEL), np.float32)
-        patch, block = np.empty((6, 6, C), np.float32), np.empty((SIDE, SIDE, N), np.float32)
+        patch, block = np.empty((6, 6, C), np.float32), np.empty((_SIDE, _SIDE, N), np.float32)
         for first in range(0, across, _RUN):
             count = min(_RUN, across - first)
             for k in range(count):
-                left = SIDE * (first + k)
-                if top > 0 and left > 0 and top + SIDE < H and left + SIDE < W:
+                left = _SIDE * (first + k)
+                if top > 0 and left > 0 and top + _SIDE < H and left + _SIDE < W:
                     _analyse(pixels, ((b * H + top - 1) * W + left - 1) * C, W * C, seen, k)
                 else:
                     patch[:] = 0
@@ -90,13 +90,13 @@ def convolve(source, weights, bias, slope, out):  # type: ignore[no-untyped-def]
                     if panels % 2:
                         _multiply(seen, point, row, weights, panels - 1, summed)
             for k in range(count):
-                left = SIDE * (first + k)
-                if top + SIDE <= H and left + SIDE <= W:
+                left = _SIDE * (first + k)
+                if top + _SIDE <= H and left + _SIDE <= W:
                     _compose(summed, k, bias, slope, made, ((b * H + top) * W + left) * N, W * N)
                 else:
-                    _compose(summed, k, bias, slope, block.reshape(-1), 0, SIDE * N)
-                    for i in range(min(SIDE, H - top)):
-                        for j in range(min(SIDE, W - left)):
+                    _compose(summed, k, bias, slope, block.reshape(-1), 0, _SIDE * N)
+                    for i in range(min(_SIDE, H - top)):
+                        for j in range(min(_SIDE, W - left)):
                             out[b, top + i, left + j] = block[i, j]
 
 
@@ -116,12 +116,12 @@ def _analyse(typingctx, pixels, place, line, seen, k):  # type: ignore[no-untype
             for i in range(6):
                 row = builder.add(builder.add(place_, channel), builder.mul(line_, line_.type(i)))
                 each = [builder.add(row, builder.mul(count, count.type(j))) for j in range(6)]
-                rows.append(_seen(builder, [_load(builder, pixels_.data, at, EIGHT) for at in each]))
+                rows.append(_seen(builder, [load(builder, builder.gep(pixels_.data, [at]), EIGHT) for at in each]))
             columns = [_seen(builder, list(column)) for column in zip(*rows, strict=True)]
             for j, column in enumerate(columns):
                 for i, number in enumerate(column):
                     at = builder.add(builder.mul(pitch, pitch.type(6 * i + j)), builder.add(start, channel))
-                    _store(builder, number, seen_.data, at)
+                    store(builder, number, builder.gep(seen_.data, [at]))
         return context.get_dummy_value()
 
     return types.void(pixels, place, line, seen, k), generate
@@ -151,7 +151,7 @@ def _multiplying(together: int) -> Any:
             sums = [[cgutils.alloca_once_value(builder, zero) for _ in each] for _ in patches]
             with cgutils.for_range(builder, count) as loop:
                 places = [builder.mul(builder.add(one, loop.index), whole(_PANEL)) for one in each]
-                factors = [_load(builder, weights_.data, place, _WIDE) for place in places]
+                factors = [load(builder, builder.gep(weights_.data, [place]), _WIDE) for place in places]
                 for patch, totals in zip(patches, sums, strict=True):
                     place = builder.add(builder.mul(patch, count), loop.index)
                     number = everywhere(builder, builder.load(builder.gep(seen_.data, [place])), _PANEL)
@@ -160,7 +160,8 @@ def _multiplying(together: int) -> Any:
             for patch, totals in zip(patches, sums, strict=True):
                 place = builder.add(builder.mul(patch, wide), builder.mul(panel_, whole(_PANEL)))
                 for k, total in enumerate(totals):
-                    _store(builder, builder.load(total), summed_.data, builder.add(place, whole(k * _PANEL)))
+                    there = builder.gep(summed_.data, [builder.add(place, whole(k * _PANEL))])
+                    store(builder, builder.load(total), there)
             return context.get_dummy_value()
 
         return types.void(seen, point, row, weights, panel, summed), generate
@@ -187,19 +188,18 @@ def _compose(typingctx, summed, k, bias, slope, made, place, line):  # type: ign
         start = builder.mul(k_, wide)
         slopes = everywhere(builder, arguments[3], LANES)
         with runs(builder, count) as channel:
-            offset = _load(builder, bias_.data, channel, EIGHT)
+            offset = load(builder, builder.gep(bias_.data, [channel]), EIGHT)
             rows = []
             for i in range(6):
                 each = [builder.mul(pitch, pitch.type(6 * i + j)) for j in range(6)]
                 each = [builder.add(at, builder.add(start, channel)) for at in each]
-                rows.append(_pixels(builder, [_load(builder, summed_.data, at, EIGHT) for at in each]))
+                rows.append(_pixels(builder, [load(builder, builder.gep(summed_.data, [at]), EIGHT) for at in each]))
             for j, column in enumerate(zip(*rows, strict=True)):
                 for i, number in enumerate(_pixels(builder, list(column))):
                     shifted = builder.fadd(number, offset)
-                    scaled = builder.fmul(shifted, slopes)
-                    kept = builder.select(builder.fcmp_ordered(">", shifted, scaled), shifted, scaled)
+                    kept = larger(builder, shifted, builder.fmul(shifted, slopes))
                     at = builder.add(builder.mul(line_, line_.type(i)), builder.mul(count, count.type(j)))
-                    _store(builder, kept, made_.data, builder.add(builder.add(place_, channel), at))
+                    store(builder, kept, builder.gep(made_.data, [builder.add(builder.add(place_, channel), at)]))
         return context.get_dummy_value()
 
     return types.void(summed, k, bias, slope, made, place, line), generate
@@ -207,13 +207,13 @@ def _compose(typingctx, summed, k, bias, slope, made, place, line):  # type: ign
 
 def _seen(builder: Any, d: list[Any]) -> list[Any]:
     """Bᵀ d of six vectors."""
-    four, less = (_constant(number) for number in (4.0, -4.0))
+    four, less = (constant(number) for number in (4.0, -4.0))
     a = product_and_sum(builder, d[2], less, d[4])
     b = product_and_sum(builder, d[1], less, d[3])
     c = builder.fsub(d[4], d[2])
     e = builder.fsub(d[3], d[1])
     e = builder.fadd(e, e)
-    fives = _constant(-5.0)
+    fives = constant(-5.0)
     return [
         product_and_sum(builder, d[0], four, product_and_sum(builder, d[2], fives, d[4])),
         builder.fadd(a, b),
@@ -226,7 +226,7 @@ def _seen(builder: Any, d: list[Any]) -> list[Any]:
 
 def _pixels(builder: Any, m: list[Any]) -> list[Any]:
     """Aᵀ m of six vectors."""
-    two, four, eight = (_constant(number) for number in (2.0, 4.0, 8.0))
+    two, four, eight = (constant(number) for number in (2.0, 4.0, 8.0))
     inner, outer = builder.fadd(m[1], m[2]), builder.fadd(m[3], m[4])
     slant, steep = builder.fsub(m[1], m[2]), builder.fsub(m[3], m[4])
     return [
@@ -235,16 +235,3 @@ def _pixels(builder: Any, m: list[Any]) -> list[Any]:
         product_and_sum(builder, outer, four, inner),
         builder.fadd(product_and_sum(builder, steep, eight, slant), m[5]),
     ]
-
-
-def _constant(number: float) -> Any:
-    """A constant in all lanes."""
-    return ir.Constant(EIGHT, [number] * LANES)
-
-
-def _load(builder: Any, data: Any, at: Any, kind: Any) -> Any:
-    return builder.load(builder.bitcast(builder.gep(data, [at]), kind.as_pointer()), align=4)
-
-
-def _store(builder: Any, numbers: Any, data: Any, at: Any) -> None:
-    builder.store(numbers, builder.bitcast(builder.gep(data, [at]), numbers.type.as_pointer()), align=4)
