@@ -88,7 +88,7 @@ def evaluate(
         terminal.say(f"worst frames and plots: {save_worst}")
 
 
-class _Minterpolate:
+class Minterpolate:
     """FFmpeg's filter as a method: it sees the kept pictures as a clip and fills each gap."""
 
     name = "minterpolate"
@@ -149,7 +149,7 @@ def _methods(names: list[str]) -> "tuple[list[Method], MotionMeter | None]":
         if {"dis", "dis-splat"} & set(names):
             raise UsageError("DIS flow needs OpenCV", hint="Install it with: pip install 'svmv[lab]'") from error
         flow = None
-    made: dict[str, Method] = {"repeat": Repeat(), "linear": Linear(), "minterpolate": _Minterpolate()}
+    made: dict[str, Method] = {"repeat": Repeat(), "linear": Linear(), "minterpolate": Minterpolate()}
     if flow is not None:
         made |= {"dis": DisWarp(flow), "dis-splat": DisSplat(flow)}
     return [made[name] for name in names], flow

@@ -7,12 +7,13 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialized
-from torch import nn
+from torch import Tensor, nn
 
 from svmv.config import SVMVConfig
 from svmv.model import SVMV
 
 WEIGHTS = Path(__file__).parent / "weights"
+_NEVER = -25.0  # bias of a gate that stays shut: e^-30 with what `motion` takes off
 
 
 def load(name: str | Path = "base") -> SVMV:
@@ -31,10 +32,25 @@ def load(name: str | Path = "base") -> SVMV:
             config = SVMVConfig(**json.loads((stored.metadata() or {})["config"]))
             weights = {key: stored.get_tensor(key).float() for key in stored.keys()}  # noqa: SIM118
         model = SVMV(config)
+        _grow(weights, model)
         model.load_state_dict(weights)
     except (SafetensorError, KeyError, TypeError, json.JSONDecodeError, RuntimeError) as error:
         raise ValueError(f"{path} is not an SVMV checkpoint: {error}") from error
     return model.eval()
+
+
+def _grow(weights: dict[str, Tensor], model: SVMV) -> None:
+    """Weights from before a place could stand still: no weight for what it reads, none of it does."""
+    ensemble, first, head = model.ensemble, "ensemble.body.0.0.weight", "ensemble.head"
+    if weights[f"{head}.bias"].shape[0] + 1 != ensemble.head.out_channels:
+        return
+    weights["ensemble.evidence"] = torch.zeros(())
+    at, place = 6 * model.config.members + 4, 16 + 2 * model.config.detail_channels + 7
+    for key, value in ((f"{head}.weight", 0.0), (f"{head}.bias", _NEVER)):
+        old = weights[key]
+        weights[key] = torch.cat([old[:at], old.new_full((1, *old.shape[1:]), value), old[at:]])
+    old = weights[first]
+    weights[first] = torch.cat([old[:, :place], torch.zeros_like(old[:, :1]), old[:, place:]], dim=1)
 
 
 def available() -> list[str]:

@@ -211,6 +211,7 @@ class _Ensemble:
         self._radius = ensemble.radius
         self._sharpness = np.float32(1 if ensemble.peak is None else ensemble.peak.log_sharpness.exp().item())
         self._doubt = np.float32(ensemble.doubt.item())
+        self._evidence = np.float32(ensemble.evidence.item())
         # The shuffle reads channel 4·c + place for channel c of each of four pixels; ordered by place, runs stay whole.
         weight, bias = weights(convolution(ensemble.lift))
         order = torch.arange(len(bias)).view(-1, 4).T.flatten()
@@ -233,7 +234,7 @@ class _Ensemble:
         lifted = arrays.channels_last(self._lift(levels[-1].hidden))
         details = arrays.channels_last(left.detail), arrays.channels_last(right.detail)
         B, h, w, _ = details[0].shape
-        joined, known = arrays.empty(2 * B, h, w, self._width, numbers=self._numbers), arrays.empty(2 * B, h, w, 9)
+        joined, known = arrays.empty(2 * B, h, w, self._width, numbers=self._numbers), arrays.empty(2 * B, h, w, 10)
         halves = arrays.channels_last(left.half), arrays.channels_last(right.half)
         rows = [arrays.unit_rows(detail) if self._radius else arrays.empty(0, 0, 0, 0) for detail in details]
         motion_numba.compare(
@@ -248,7 +249,7 @@ class _Ensemble:
         moves, curve = arrays.empty(B, h, w), arrays.empty(2 * B, h, w, 2)
         motion_numba.moving(*halves, np.float32(SAME), moves)
         motion_numba.bend(head, known, rate, curve)
-        motion_numba.unfold(head, known, curve, moves, rate, self._doubt, members)
+        motion_numba.unfold(head, known, curve, moves, rate, self._doubt, self._evidence, members)
         packed = torch.from_numpy(members)
         each = packed[:, :-1].view(2 * B, self._members, 6, h, w)
         return PackedMotion(

@@ -17,6 +17,7 @@ from svmv.warp import warp
 
 SAME = 0.5 / 255  # of a colour: what rounding to eight bits hides
 _DISTRUST = 3.0  # training starts with a twentieth of the measured peak
+_LOOSE = 5.0  # without evidence a place hardly stands still
 _LOGIT_RANGE = 7.0  # weights between e^-7 and e^7: float32 sums stay exact enough, no member can switch others off
 
 
@@ -76,13 +77,14 @@ class Ensemble(nn.Module):
         window = (2 * self.radius + 1) ** 2 + 2 if self.radius else 0
         self.peak = SoftArgmax(self.radius) if self.radius else None
         width = config.head_channels
-        self.body = nn.Sequential(conv(16 + 2 * config.detail_channels + 3 + 4 + window, width), conv(width, width))
+        self.body = nn.Sequential(conv(16 + 2 * config.detail_channels + 3 + 4 + 1 + window, width), conv(width, width))
         # Per member: velocity (2), acceleration (2), logit, slope. For all: gate of the measured acceleration, Δv (2),
-        # sharpness and, where there is one, trust in the peak.
-        self.head = nn.Conv2d(width, 6 * config.members + 4 + (self.radius > 0), 3, 1, 1)
+        # sharpness, hold and, where there is one, trust in the peak.
+        self.head = nn.Conv2d(width, 6 * config.members + 5 + (self.radius > 0), 3, 1, 1)
         nn.init.normal_(self.head.weight, std=1e-2)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
         self.doubt = nn.Parameter(torch.tensor(10.0))  # log weight lost per unit of photometric error
+        self.evidence = nn.Parameter(torch.tensor(80.0))  # hold gained per unit that standing still explains better
 
     def forward(
         self, left: Features, right: Features, levels: list[Level], *, size: tuple[int, int], spacing: Tensor
@@ -95,8 +97,9 @@ class Ensemble(nn.Module):
         detail, other = torch.cat([left.detail, right.detail]), torch.cat([right.detail, left.detail])
         carried = warp(torch.cat([other.float(), other_half], dim=1), near)
         error = anchor_half - carried[:, -3:]
+        change = (anchor_half - other_half).abs().mean(dim=1, keepdim=True)
         lifted = self.lift(finest.hidden)
-        parts = [lifted, detail, carried[:, :-3], error * 4, flow / 16]
+        parts = [lifted, detail, carried[:, :-3], error * 4, flow / 16, change * 4]
         if self.peak is not None:
             cost = correlate(unit(detail), unit(other), near, radius=self.radius)
             peak = self.peak(cost)
@@ -108,16 +111,20 @@ class Ensemble(nn.Module):
         gate = torch.sigmoid(out[:, 6 * M : 6 * M + 1] - 1)
         shared = near + out[:, 6 * M + 1 : 6 * M + 3]
         if self.peak is not None:
-            shared = shared + torch.sigmoid(out[:, 6 * M + 4 :] - _DISTRUST) * peak
+            shared = shared + torch.sigmoid(out[:, 6 * M + 5 :] - _DISTRUST) * peak
         rate = 1 / spacing.T.flatten()
         curve = agreed(gate * acceleration(near, far, rate), near, rate)
         mistake = error.abs().mean(dim=1, keepdim=True)
         moves = moving(left.half, right.half).repeat(2, 1, 1, 1)[:, None]
+        # Captions stand still over whatever passes behind them, and the motion found is that of the larger surface.
+        saved = F.avg_pool2d(mistake - change, 5, stride=1, padding=2, count_include_pad=False)
+        hold = torch.sigmoid(out[:, 6 * M + 4 : 6 * M + 5] - _LOOSE + self.evidence * saved)
+        moves = moves * (1 - hold[:, None])
         return Motion(
             pictures=torch.cat([left.picture, right.picture]),
             velocity=2 * (shared[:, None] + member[:, :, 0:2]) * moves,  # px at 1/2 → px
             acceleration=2 * (curve[:, None] + member[:, :, 2:4]) * moves,
-            logit=member[:, :, 4] - self.doubt * mistake,
+            logit=member[:, :, 4] - self.doubt * torch.lerp(mistake, change, hold),
             slope=member[:, :, 5],
             sharpness=2 * torch.sigmoid(out[:, 6 * M + 3 : 6 * M + 4]),
             levels=levels,

@@ -9,19 +9,21 @@ import numpy as np
 from numba import prange
 
 from svmv.bfloat16_numba import stored, value
-from svmv.jit import inlined, kernel
+from svmv.jit import inlined, kernel, part
 from svmv.vectors_numba import copy_run, mix_four
 from svmv.volume_numba import doubled, sigmoid
 from svmv.window_numba import look
 
-_ONE, _TWO, _THREE, _FOUR, _HALF, _16TH = (np.float32(k) for k in (1, 2, 3, 4, 1 / 2, 1 / 16))
+_ONE, _TWO, _THREE, _FOUR, _FIVE, _HALF, _16TH = (np.float32(k) for k in (1, 2, 3, 4, 5, 1 / 2, 1 / 16))
 
 
 @kernel
 def compare(  # type: ignore[no-untyped-def]
     lifted, left, right, left_half, right_half, left_rows, right_rows, coarse, radius, sharpness, joined, known
 ):
-    """What the ensemble head reads at 1/2: state, details, details where the motion leads, what differs there, motion.
+    """What the ensemble head reads at 1/2: state, details, those where the motion leads, what differs there, motion.
+
+    Then what differs at the same place.
 
     Args:
         lifted: (N, h/2, w/2, 4·K), the decoder's state; K channels for each of the four pixels it becomes.
@@ -35,13 +37,14 @@ def compare(  # type: ignore[no-untyped-def]
         coarse: (N, h/2, w/2, 4), motion at 1/4, near then far, px there.
         radius: r of the window in which details are correlated, px, at most 3; 0: none.
         sharpness: of the softmax of that correlation.
-        joined: (N, h, w, ≥ K + 2·D + 7), out; with a window (2r+1)² + 2 more: the correlation, the peak over r, and
+        joined: (N, h, w, ≥ K + 2·D + 8), out; with a window (2r+1)² + 2 more: the correlation, the peak over r, and
             room for a whole last row of `look`. Channels beyond that mean nothing and are finite.
-        known: (N, h, w, 9), out: the difference, the motion and the peak in px at 1/2; exact where `joined` is not.
+        known: (N, h, w, 10), out: the difference, the motion and the peak in px at 1/2, what standing still saves of
+            the mean absolute difference; exact where `joined` is not.
     """
     B, H, W, D = left.shape
     K = lifted.shape[3] // 4
-    width, start = joined.shape[3], K + 2 * D + 7
+    width, start = joined.shape[3], K + 2 * D + 8
     across = 2 * radius + 1
     reach = _ONE / np.float32(max(radius, 1))
     for row in prange(2 * B * H):
@@ -66,11 +69,16 @@ def compare(  # type: ignore[no-untyped-def]
             x0, x1, y0, y1, wa, wb, wc, wd = _around(np.float32(x) + flow[0], np.float32(y) + flow[1], W, H)
             copy_run(own, x, 0, D, out, x, K)
             mix_four(other[y0], other[y1], x0, x1, wa, wb, wc, wd, out, x, K + D)
+            change = np.float32(0)
             for c in range(3):
                 seen = other_half[y0, x0, c] * wa + other_half[y0, x1, c] * wb
                 seen += other_half[y1, x0, c] * wc + other_half[y1, x1, c] * wd
                 exact[x, c] = own_half[x, c] - seen
                 out[x, K + 2 * D + c] = stored(exact[x, c] * _FOUR, out)
+                change += abs(own_half[x, c] - other_half[y, x, c])
+            change /= _THREE
+            out[x, K + 2 * D + 7] = stored(change * _FOUR, out)
+            exact[x, 9] = _mistake(exact[x]) - change
             for k in range(4):
                 exact[x, 3 + k] = flow[k]
                 out[x, K + 2 * D + 3 + k] = stored(flow[k] * _16TH, out)
@@ -104,6 +112,30 @@ def _around(x, y, W, H):  # type: ignore[no-untyped-def]
     return x0, x1, y0, y1, (_ONE - fy) * (_ONE - fx), (_ONE - fy) * fx, fy * (_ONE - fx), fy * fx
 
 
+@inlined
+def _mistake(exact):  # type: ignore[no-untyped-def]
+    """Mean absolute difference along the motion, of a pixel of `known`."""
+    return (abs(exact[0]) + abs(exact[1]) + abs(exact[2])) / _THREE
+
+
+@part
+def _around_each(known, y):  # type: ignore[no-untyped-def]
+    """For each pixel of row y of a `known`, (h, w, 10), the mean of what standing still saves on 5 × 5 pixels."""
+    H, W, _ = known.shape
+    first, end = max(y - 2, 0), min(y + 3, H)
+    column, mean = np.zeros(W, np.float32), np.empty(W, np.float32)
+    for near in range(first, end):
+        for x in range(W):
+            column[x] += known[near, x, 9]
+    for x in range(W):
+        left, right = max(x - 2, 0), min(x + 3, W)
+        total = np.float32(0)
+        for near in range(left, right):
+            total += column[near]
+        mean[x] = total / np.float32((end - first) * (right - left))
+    return mean
+
+
 @kernel
 def moving(left, right, same, moves):  # type: ignore[no-untyped-def]
     """`motion.moving`: `moves`, (B, h, w), is 0 where both (B, h, w, 3) are the `same` on 5 × 5 pixels, else 1."""
@@ -125,13 +157,13 @@ def bend(head, known, rate, curve):  # type: ignore[no-untyped-def]
     """Each anchor's own acceleration, as much of it as is let through.
 
     Args:
-        head: (N, h, w, ≥ 6·M + 4), as `unfold` reads it.
-        known: (N, h, w, 9), as `compare` gave it.
+        head: (N, h, w, ≥ 6·M + 5), as `unfold` reads it.
+        known: (N, h, w, 10), as `compare` gave it.
         rate: (N,), r of `motion.acceleration`.
         curve: (N, h, w, 2), out, px at 1/2.
     """
     N, H, W, K = head.shape
-    gates = 6 * ((K - 4) // 6)
+    gates = 6 * ((K - 5) // 6)
     for row in prange(N * H):
         n, y = row // H, row % H
         r = rate[n]
@@ -143,16 +175,17 @@ def bend(head, known, rate, curve):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def unfold(head, known, curve, moves, rate, doubt, members):  # type: ignore[no-untyped-def]
+def unfold(head, known, curve, moves, rate, doubt, evidence, members):  # type: ignore[no-untyped-def]
     """The head's output → what `Motion` holds.
 
     Args:
-        head: (N, h, w, 6·M + 4); one more where there is a peak to trust.
-        known: (N, h, w, 9), as `compare` gave it.
+        head: (N, h, w, 6·M + 5); one more where there is a peak to trust.
+        known: (N, h, w, 10), as `compare` gave it.
         curve: (N, h, w, 2), as `bend` gave it; what both anchors agree on is taken, see `motion.agreed`.
         moves: (B, h, w), as `moving` gave it.
         rate: (N,), r of `motion.acceleration`.
         doubt: log weight lost per unit of photometric error.
+        evidence: hold gained per unit of it that standing still saves.
         members: (N, 6·M + 1, h, w), planar, out; per member velocity, acceleration, logit, slope; then sharpness.
     """
     N, H, W, K = head.shape
@@ -161,15 +194,18 @@ def unfold(head, known, curve, moves, rate, doubt, members):  # type: ignore[no-
         n, y = row // H, row % H
         partner = (n + N // 2) % N
         part = _HALF if rate[n] > 0 and rate[partner] > 0 else _ONE
-        out, read, moved = head[n, y], known[n, y], moves[n % len(moves), y]
+        out, read, moved = head[n, y], known[n, y], moves[n % len(moves), y].copy()
+        saved = _around_each(known[n], y)
         # Turned round first: every plane's row is then written in one run.
         said, base = np.empty((K, W), np.float32), np.empty((5, W), np.float32)
         for x in range(W):
             for k in range(K):
                 said[k, x] = value(out[x, k])
         for x in range(W):
-            base[4, x] = doubt * (abs(read[x, 0]) + abs(read[x, 1]) + abs(read[x, 2])) / _THREE
-            trust = sigmoid(said[6 * M + 4, x] - _THREE) if K > 6 * M + 4 else np.float32(0)
+            hold = sigmoid(said[6 * M + 4, x] - _FIVE + evidence * saved[x])
+            moved[x] *= _ONE - hold
+            base[4, x] = doubt * (_mistake(read[x]) - hold * read[x, 9])
+            trust = sigmoid(said[6 * M + 5, x] - _THREE) if K > 6 * M + 5 else np.float32(0)
             for axis in range(2):
                 base[axis, x] = read[x, 3 + axis] + said[6 * M + 1 + axis, x] + trust * read[x, 7 + axis]
             x0, x1, y0, y1, wa, wb, wc, wd = _around(np.float32(x) + read[x, 3], np.float32(y) + read[x, 4], W, H)

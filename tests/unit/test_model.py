@@ -1,5 +1,8 @@
 """The network as a function: symmetry, identities, caching, sizes, budget."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -7,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from svmv import SVMV, Motion, SVMVConfig, load, pick, stack
 from svmv.motion import acceleration, agreed
+from svmv.training.captions import _draw
 
 SMALL = SVMVConfig(feature_channels=16, match_channels=8, hidden_channels=16, half_channels=8, head_channels=8)
 
@@ -80,11 +84,48 @@ def test_ends_of_the_interval_are_the_frames_themselves(network: SVMV) -> None:
 
 
 @torch.no_grad()
+def test_the_volume_can_stand_still() -> None:
+    torch.manual_seed(1)
+    standing, M = SVMV(SMALL).eval(), SMALL.members
+    standing.ensemble.head.bias[6 * M + 4] = 60.0
+    motion = standing.analyze(window(2))
+    assert float(motion.velocity.abs().max()) == 0
+    assert float(motion.acceleration.abs().max()) == 0
+
+
+@torch.no_grad()
 def test_a_static_window_stays_as_it_is(base: SVMV) -> None:
     still = texture(3, 128, 160).expand(1, 4, -1, -1, -1)
     made = base(still, torch.tensor([[0.25, 0.5, 0.75]]))
     for k in range(3):
         assert psnr(made[0, k], still[0, 0]) > 42
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(("name", "least"), [("base", 21), ("fast", 18)])
+def test_letters_stay_where_they_are_over_what_moves(seed: int, name: str, least: float) -> None:
+    height, width, step = 96, 256, 3
+    scene = texture(seed, height, width + 6 * step)
+    views = torch.stack([scene[..., k * step : k * step + width] for k in range(7)])
+    rng = np.random.default_rng(seed)
+    writing = replace(
+        _draw(rng, 96, torch.device("cpu")),
+        text=torch.from_numpy(rng.integers(1, 24, (1, 14))),
+        origin=(40.0, 30.0),
+        velocity=(0.0, 0.0),
+        height=18.0,
+        cell=(13.0, 24.0),
+        pen=(2.0, 1.0),
+        colours=(torch.full((3, 1, 1), 0.95), torch.full((3, 1, 1), 0.05), torch.zeros(3, 1, 1)),
+        opacity=(1.0, 0.0),
+        noise=0.0,
+    )
+    frames = writing.over(views, torch.zeros(7), rng)
+    letters = (frames - views).abs().amax(dim=(0, 1)) > 0.02
+    near = torch.nn.functional.max_pool2d(letters[None].float(), 5, 1, 2)[0] > 0
+    made = load(name)(frames[[0, 2, 4, 6]][None], torch.tensor([[0.5]]))[0, 0]
+    assert psnr(made[:, near], frames[3][:, near]) > least  # 18 and 14 when the letters went along
 
 
 @torch.no_grad()

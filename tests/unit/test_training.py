@@ -2,11 +2,13 @@
 
 import json
 import threading
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from svmv import SVMV, SVMVConfig, load, save
 from svmv.training.config import Schedule
@@ -178,6 +180,30 @@ def test_steps_without_a_finite_gradient_are_skipped_then_stop_the_run(real: Rea
     with pytest.raises(DivergedError, match="ten steps"):
         trainer.run()
     assert trainer.skipped == 10
+
+
+def test_weights_from_before_a_place_could_stand_still_give_what_they_gave(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    network = SVMV(replace(SMALL, detail_radius=1)).eval()
+    ensemble, M = network.ensemble, SMALL.members
+    place = 16 + 2 * SMALL.detail_channels + 7
+    with torch.no_grad():
+        ensemble.evidence.zero_()
+        ensemble.head.bias[6 * M + 4] = -25
+        ensemble.head.weight[6 * M + 4] = 0
+        ensemble.body[0][0].weight[:, place] = 0
+    rows = [k for k in range(ensemble.head.out_channels) if k != 6 * M + 4]
+    columns = [k for k in range(ensemble.body[0][0].in_channels) if k != place]
+    old = network.state_dict()
+    del old["ensemble.evidence"]
+    for key in ("ensemble.head.weight", "ensemble.head.bias"):
+        old[key] = old[key][rows]
+    old["ensemble.body.0.0.weight"] = old["ensemble.body.0.0.weight"][:, columns]
+    path = tmp_path / "old.safetensors"
+    save_file(old, path, metadata={"config": json.dumps(asdict(network.config))})
+    frames, t = torch.rand(1, 4, 3, 64, 64), torch.tensor([[0.3]])
+    with torch.no_grad():
+        torch.testing.assert_close(load(path)(frames, t), network(frames, t))
 
 
 def test_checkpoints_carry_their_config_and_reject_strangers(tmp_path: Path) -> None:

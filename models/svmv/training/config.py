@@ -37,6 +37,7 @@ class Schedule:
     check_every: int = 500  # steps
     spans: tuple[int, ...] = (2, 2, 2, 4, 4, 3, 6, 8)
     reach: float = 24.0  # px, of synthetic motion
+    captions: float = 0.25  # share of real samples with writing over them
 
     def at(self, ramp: tuple[float, float], done: float) -> float:
         """A weight that moves from its start to its end over the first two thirds of the run."""

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from svmv.checkpoint import save
 from svmv.model import SVMV
 from svmv.training.augment import augment
+from svmv.training.captions import captioned
 from svmv.training.config import Schedule
 from svmv.training.data import RealSource, Sample
 from svmv.training.feed import Feeder
@@ -121,7 +122,7 @@ class Trainer:
         torch.manual_seed(schedule.seed * 1_000_003 + self.step)
         rng, truth = draft.rng, None
         if draft.real is not None:
-            sample = augment(draft.real.to(self.device), rng)
+            sample = augment(captioned(draft.real.to(self.device), rng, share=schedule.captions), rng)
         else:
             sample, truth = self._synthetic.draw(
                 rng, batch=schedule.batch, crop=draft.crop, device=self.device, textures=draft.textures

@@ -1,0 +1,145 @@
+"""Captions, credits and tickers over real clips: how well the new frames keep them, beside rivals in the same run.
+
+    python -m benchmarks.writing CLIPS [--model base] [--frames 26] [--every 3] [--precision fp32]
+
+Writing is drawn on each clip, which is then compressed (x264, crf 18) as a user's file would be. Every second frame is
+predicted. PSNR, dB, means over clips: of the whole picture, and [in brackets] of the pixels at and around letters.
+"""
+
+import argparse
+import io
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+
+import svmv
+from svmv.training.evaluation import Method, Network, Prediction, evaluate_clip
+from svmv.training.rivals import DisFlow, DisSplat, DisWarp, Linear
+from svmv_cli.lab import Minterpolate
+from svmv_cli.media.clips import find_clips, read_clip
+from svmv_cli.pipeline.devices import DTYPES, choose_precision
+
+Clip = npt.NDArray[np.uint8]  # (N, 3, H, W)
+Picture = npt.NDArray[np.uint8]  # (H, W, 3)
+Mask = npt.NDArray[np.bool_]  # (H, W)
+Draw = Callable[[Picture, float], Mask]  # on a picture, having moved by so many sides of it; where it wrote
+
+_NAMES = ("Director  J. Smith", "Camera  A. Jones", "Sound  M. Brown", "Editor  L. White", "Music  K. Green")
+_NEWS = "Markets rise 2.3% - storms in the north - league results 3:1 - " * 8
+
+
+def caption(picture: Picture, _: float) -> Mask:
+    """Two lines and a channel's mark that stand still."""
+    H, W = picture.shape[:2]
+    lines = [("What did you say to him?", W // 8, H - H // 8), ("I said nothing at all.", W // 7, H - H // 20)]
+    return write(picture, [*lines, ("LIVE 4", W - W // 5, H // 10)], H / 420)
+
+
+def roll(picture: Picture, moved: float) -> Mask:
+    """Lines that rise over a darkened picture."""
+    H, W = picture.shape[:2]
+    picture[:] = picture // 4
+    rows = [round(H * 0.6 + k * H / 8 - moved * H) for k in range(14)]
+    lines = [(_NAMES[k % len(_NAMES)], W // 5, y) for k, y in enumerate(rows)]
+    return write(picture, [line for line in lines if -20 < line[2] < H + 20], H / 450)
+
+
+def ticker(picture: Picture, moved: float) -> Mask:
+    """A line that runs to the left over a bar at the foot."""
+    H, W = picture.shape[:2]
+    picture[H * 7 // 8 :] = (20, 30, 90)
+    return write(picture, [(_NEWS, 10 - round(moved * W), H - H // 25)], H / 420)
+
+
+def write(picture: Picture, lines: list[tuple[str, int, int]], size: float) -> Mask:
+    """White letters in a dark rim, (text, x, y) each, and where they and what surrounds them are."""
+    ink = np.zeros(picture.shape[:2], np.uint8)
+    for text, x, y in lines:
+        cv2.putText(ink, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, 255, 1, cv2.LINE_AA)
+    rim = cv2.dilate(ink, np.ones((3, 3), np.uint8))
+    seen = picture * (1 - rim[..., None] / 255)
+    seen += (255 - seen) * (ink[..., None] / 255)
+    picture[:] = np.rint(seen)
+    return cv2.dilate(ink, np.ones((7, 7), np.uint8)) > 0
+
+
+def written(clip: Clip, draw: Draw, speed: float) -> tuple[Clip, list[Mask]]:
+    """A clip with writing on it that moves by so much a frame, compressed; its sides are even afterwards."""
+    height, width = clip.shape[2] // 2 * 2, clip.shape[3] // 2 * 2
+    pictures = [np.ascontiguousarray(picture[:, :height, :width].transpose(1, 2, 0)) for picture in clip]
+    masks = [draw(picture, number * speed) for number, picture in enumerate(pictures)]
+    return compressed(pictures), masks
+
+
+def compressed(pictures: list[Picture]) -> Clip:
+    """What a file of them gives."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="matroska") as out:
+        stream = out.add_stream("libx264", rate=24, options={"crf": "18", "preset": "veryfast"})
+        stream.height, stream.width = pictures[0].shape[:2]
+        for picture in pictures:
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        out.mux(stream.encode())
+    file.seek(0)
+    with av.open(file) as source:
+        decoded = [frame.to_ndarray(format="rgb24").transpose(2, 0, 1) for frame in source.decode(video=0)]
+    return np.stack(decoded).astype(np.uint8, copy=False)
+
+
+class Reader:
+    """Measures predictions where the writing is; a `watch` for `evaluate_clip`."""
+
+    def __init__(self, masks: list[Mask]) -> None:
+        self.figures: dict[str, list[tuple[float, float]]] = defaultdict(list)  # dB: whole, at letters
+        self._masks = masks
+
+    def __call__(self, prediction: Prediction) -> None:
+        """Look at one."""
+        mask = torch.from_numpy(self._masks[prediction.frame])
+        for name, made in prediction.made.items():
+            error = ((made.clamp(0, 1) * 255).round() / 255 - prediction.truth).square().mean(dim=(0, 1))
+            here = error[mask].mean() if bool(mask.any()) else error.mean()
+            self.figures[name].append((decibel(error.mean()), decibel(here)))
+
+
+def decibel(error: torch.Tensor) -> float:
+    """PSNR of a squared error, at most 100."""
+    return float(-10 * torch.log10(error + 1e-10))
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("clips", type=Path, nargs="+")
+    parser.add_argument("--model", default="base")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--frames", type=int, default=26)
+    parser.add_argument("--every", type=int, default=3)
+    options = parser.parse_args()
+    cpu, flow = torch.device("cpu"), DisFlow()
+    dtype = DTYPES[choose_precision(options.precision, cpu)]
+    methods: list[Method] = [Network(svmv.load(options.model), dtype=dtype), Linear(), DisWarp(flow), DisSplat(flow)]
+    methods.append(Minterpolate())
+    clips = [(path.name, read_clip(path, limit=options.frames)) for path in find_clips(options.clips)]
+    print("| writing | " + " | ".join(m.name for m in methods) + " |\n" + "| --- " * (len(methods) + 1) + "|")
+    for label, draw in (("caption", caption), ("credits", roll), ("ticker", ticker)):
+        means = defaultdict(list)
+        for number, (name, clip) in enumerate(clips):
+            speed = np.random.default_rng(number).uniform(0.004, 0.014)  # of the side, per frame
+            drawn, masks = written(clip, draw, speed)
+            reader = Reader(masks)
+            evaluate_clip(name, drawn, methods, step=2, every=options.every, watch=reader)
+            for method, figures in reader.figures.items():
+                means[method].append(np.mean(figures, axis=0))
+        cells = (np.mean(means[m.name], axis=0) for m in methods)
+        print(f"| {label} | " + " | ".join(f"{whole:.2f} [{here:.2f}]" for whole, here in cells) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
