@@ -19,9 +19,9 @@ import numpy.typing as npt
 import torch
 
 import svmv
+from svmv.metrics import psnr
 from svmv.training.evaluation import Method, Network, Prediction, evaluate_clip
-from svmv.training.rivals import DisFlow, DisSplat, DisWarp, Linear
-from svmv_cli.lab import Minterpolate
+from svmv_cli.lab import rival_methods
 from svmv_cli.media.clips import find_clips, read_clip
 from svmv_cli.pipeline.devices import DTYPES, choose_precision
 
@@ -103,14 +103,10 @@ class Reader:
         """Look at one."""
         mask = torch.from_numpy(self._masks[prediction.frame])
         for name, made in prediction.made.items():
-            error = ((made.clamp(0, 1) * 255).round() / 255 - prediction.truth).square().mean(dim=(0, 1))
-            here = error[mask].mean() if bool(mask.any()) else error.mean()
-            self.figures[name].append((decibel(error.mean()), decibel(here)))
-
-
-def decibel(error: torch.Tensor) -> float:
-    """PSNR of a squared error, at most 100."""
-    return float(-10 * torch.log10(error + 1e-10))
+            whole = here = prediction.figures[name].psnr
+            if bool(mask.any()):
+                here = float(psnr(made[..., mask][..., None], prediction.truth[..., mask][..., None]))
+            self.figures[name].append((whole, here))
 
 
 def main() -> None:
@@ -122,10 +118,9 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=26)
     parser.add_argument("--every", type=int, default=3)
     options = parser.parse_args()
-    cpu, flow = torch.device("cpu"), DisFlow()
-    dtype = DTYPES[choose_precision(options.precision, cpu)]
-    methods: list[Method] = [Network(svmv.load(options.model), dtype=dtype), Linear(), DisWarp(flow), DisSplat(flow)]
-    methods.append(Minterpolate())
+    dtype = DTYPES[choose_precision(options.precision, torch.device("cpu"))]
+    rivals, _ = rival_methods(["linear", "dis", "dis-splat", "minterpolate"])
+    methods: list[Method] = [Network(svmv.load(options.model), dtype=dtype), *rivals]
     clips = [(path.name, read_clip(path, limit=options.frames)) for path in find_clips(options.clips)]
     print("| writing | " + " | ".join(m.name for m in methods) + " |\n" + "| --- " * (len(methods) + 1) + "|")
     for label, draw in (("caption", caption), ("credits", roll), ("ticker", ticker)):

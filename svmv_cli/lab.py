@@ -56,7 +56,7 @@ def evaluate(
         require_matplotlib()
         wanted += [] if "linear" in wanted else ["linear"]
     network, chosen = _network(model, device=device, precision=precision)
-    rivals, meter = _methods(wanted)
+    rivals, meter = rival_methods(wanted)
     scores: list[ClipScores] = []
     for path in find_clips(paths):
         try:
@@ -88,7 +88,7 @@ def evaluate(
         terminal.say(f"worst frames and plots: {save_worst}")
 
 
-class Minterpolate:
+class _Minterpolate:
     """FFmpeg's filter as a method: it sees the kept pictures as a clip and fills each gap."""
 
     name = "minterpolate"
@@ -138,7 +138,7 @@ def _network(model: str, *, device: str, precision: str) -> "tuple[Method, torch
         raise ModelError(str(error), hint="--model takes a shipped name or a .safetensors file.") from error
 
 
-def _methods(names: list[str]) -> "tuple[list[Method], MotionMeter | None]":
+def rival_methods(names: list[str]) -> "tuple[list[Method], MotionMeter | None]":
     """The rivals asked for, and OpenCV's flow as the measure of motion where OpenCV is installed."""
     from svmv.training.rivals import DisFlow, DisSplat, DisWarp, Linear, Repeat
     from svmv_cli.errors import UsageError
@@ -149,7 +149,7 @@ def _methods(names: list[str]) -> "tuple[list[Method], MotionMeter | None]":
         if {"dis", "dis-splat"} & set(names):
             raise UsageError("DIS flow needs OpenCV", hint="Install it with: pip install 'svmv[lab]'") from error
         flow = None
-    made: dict[str, Method] = {"repeat": Repeat(), "linear": Linear(), "minterpolate": Minterpolate()}
+    made: dict[str, Method] = {"repeat": Repeat(), "linear": Linear(), "minterpolate": _Minterpolate()}
     if flow is not None:
         made |= {"dis": DisWarp(flow), "dis-splat": DisSplat(flow)}
     return [made[name] for name in names], flow
