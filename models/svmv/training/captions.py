@@ -1,4 +1,4 @@
-"""Writing over footage: captions and logos that stand still, credits and tickers that pass, in letters of no alphabet.
+"""Writing over footage: captions that stand still, credits that pass, pages that scroll, in letters of no alphabet.
 
 Real clips have none, and a network that never saw a letter carries it off with the background behind it.
 """
@@ -14,7 +14,9 @@ from svmv.warp import pixel_grid
 
 _LETTERS, _STROKES = 24, 5
 _NOWHERE = 1e3  # where the strokes of a blank lie, in heights of a letter
-_STILL, _PASSING = 0.5, 0.35  # share of writing that stands still, or passes along an axis; the rest drifts anywhere
+# Shares of writing: pages, which leave nothing of the footage and scroll; of the rest what stands still and what passes
+# along an axis. What then remains drifts anywhere.
+_PAGES, _STILL, _PASSING = 0.12, 0.5, 0.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +77,21 @@ def _draw(rng: np.random.Generator, crop: int, device: torch.device) -> Writing:
     height = float(np.exp(rng.uniform(np.log(7), np.log(32))))
     cell = height * rng.uniform(0.6, 0.85), height * rng.uniform(1.15, 1.6)
     rows, columns = int(rng.integers(1, 4)), int(rng.integers(4, 28))
-    velocity = _velocity(rng, crop)
-    if any(velocity) and rng.random() < 0.5:  # credits and tickers fill the picture along their way
-        rows, columns = (int(2 * crop / cell[1]) + 1, columns) if velocity[1] else (1, int(2 * crop / cell[0]) + 1)
+    page = rng.random() < _PAGES
+    velocity = (0.0, float(rng.uniform(-0.2, 0.2)) * crop) if page else _velocity(rng, crop)
+    passing = any(velocity) and rng.random() < 0.5  # credits and tickers fill the picture along their way
+    if page or (passing and velocity[1]):
+        rows = int(2 * crop / cell[1]) + 1
+    elif passing:
+        rows = 1
+    if page or (passing and not velocity[1]):
+        columns = int(2 * crop / cell[0]) + 1
     text = rng.integers(1, 1 + _LETTERS, (rows, columns)) * (rng.random((rows, columns)) < 0.85)
+    text *= np.arange(columns) < columns * rng.uniform(0.3, 1.2, (rows, 1))  # few lines are full
     size = columns * cell[0], rows * cell[1]
     middle = rng.uniform(0.1, 0.9, 2) * crop  # of the block, half way
-    fill, rim, ground = (torch.tensor(_colour(rng, k), device=device).view(3, 1, 1) for k in range(3))
+    inverse = page and rng.random() < 0.7
+    fill, rim, ground = (torch.tensor(_colour(rng, (k == 0) != inverse), device=device).view(3, 1, 1) for k in range(3))
     thick = max(height * rng.uniform(0.06, 0.18), 1.0)
     return Writing(
         strokes=torch.from_numpy(_alphabet(rng)).to(device),
@@ -95,7 +105,7 @@ def _draw(rng: np.random.Generator, crop: int, device: torch.device) -> Writing:
         cell=cell,
         pen=(thick, float(rng.uniform(0.5, 2.0)) if rng.random() < 0.6 else 0.0),
         colours=(fill, rim, ground),
-        opacity=(1.0 if rng.random() < 0.75 else float(rng.uniform(0.3, 1)), _ground(rng)),
+        opacity=(1.0 if rng.random() < 0.75 else float(rng.uniform(0.3, 1)), 1.0 if page else _ground(rng)),
         noise=float(rng.uniform(0, 3)) / 255,
     )
 
@@ -110,10 +120,10 @@ def _velocity(rng: np.random.Generator, crop: int) -> tuple[float, float]:
     return speed, float(rng.uniform(-0.1, 0.1)) * crop
 
 
-def _colour(rng: np.random.Generator, layer: int) -> list[float]:
-    """Mostly light letters in a dark rim on a dark ground; the rest is anything."""
+def _colour(rng: np.random.Generator, light: bool) -> list[float]:
+    """Mostly light letters in a dark rim on a dark ground, or the other way round; the rest is anything."""
     if rng.random() < 0.6:
-        grey = rng.uniform(0.8, 1) if layer == 0 else rng.uniform(0, 0.2)
+        grey = rng.uniform(0.8, 1) if light else rng.uniform(0, 0.2)
         return [float(grey)] * 3
     return [float(x) for x in rng.random(3)]
 

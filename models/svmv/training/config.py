@@ -38,6 +38,7 @@ class Schedule:
     spans: tuple[int, ...] = (2, 2, 2, 4, 4, 3, 6, 8)
     reach: float = 24.0  # px, of synthetic motion
     captions: float = 0.25  # share of real samples with writing over them
+    bars: float = 0.1  # share of real samples with still edges, such as black bars
 
     def at(self, ramp: tuple[float, float], done: float) -> float:
         """A weight that moves from its start to its end over the first two thirds of the run."""

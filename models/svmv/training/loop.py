@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from svmv.checkpoint import save
 from svmv.model import SVMV
 from svmv.training.augment import augment
+from svmv.training.bars import barred
 from svmv.training.captions import captioned
 from svmv.training.config import Schedule
 from svmv.training.data import RealSource, Sample
@@ -122,7 +123,8 @@ class Trainer:
         torch.manual_seed(schedule.seed * 1_000_003 + self.step)
         rng, truth = draft.rng, None
         if draft.real is not None:
-            sample = augment(captioned(draft.real.to(self.device), rng, share=schedule.captions), rng)
+            sample = barred(draft.real.to(self.device), rng, share=schedule.bars)
+            sample = augment(captioned(sample, rng, share=schedule.captions), rng)
         else:
             sample, truth = self._synthetic.draw(
                 rng, batch=schedule.batch, crop=draft.crop, device=self.device, textures=draft.textures

@@ -1,11 +1,13 @@
-"""Writing over training footage: it moves as it says, through the window and the target alike."""
+"""Writing and bars over training footage: they move as they say, through the window and the target alike."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from svmv.training.bars import barred
 from svmv.training.captions import Writing, _draw, captioned
 from svmv.training.data import Sample
 
@@ -40,17 +42,32 @@ def test_what_passes_is_where_its_velocity_takes_it(seed: int) -> None:
         torch.testing.assert_close(picture[inside], moved[inside], atol=1e-4, rtol=0)
 
 
-def test_share_says_how_many_are_written_on_and_the_truth_is_too() -> None:
+@pytest.mark.parametrize("change", [captioned, barred])
+def test_share_says_how_many_are_changed_and_the_truth_is_too(change: Callable[..., Sample]) -> None:
     sample = footage(40)
-    assert torch.equal(captioned(sample, np.random.default_rng(1), share=0.0).window, sample.window)
-    some = captioned(sample, np.random.default_rng(1), share=0.5)
+    assert torch.equal(change(sample, np.random.default_rng(1), share=0.0).window, sample.window)
+    some = change(sample, np.random.default_rng(1), share=0.5)
     changed = (some.window != sample.window).flatten(1).any(dim=1)
     assert 10 < int(changed.sum()) < 30
     assert torch.equal((some.target != sample.target).flatten(1).any(dim=1), changed)
     assert bool(((some.window >= 0) & (some.window <= 1)).all())
 
 
-def test_the_same_seed_writes_the_same() -> None:
-    one, other = (captioned(footage(6), np.random.default_rng(7), share=1.0) for _ in range(2))
+@pytest.mark.parametrize("change", [captioned, barred])
+def test_the_same_seed_changes_the_same(change: Callable[..., Sample]) -> None:
+    one, other = (change(footage(6), np.random.default_rng(7), share=1.0) for _ in range(2))
     assert torch.equal(one.window, other.window)
     assert torch.equal(one.target, other.target)
+
+
+def test_bars_stand_still_and_hide_what_is_behind_them() -> None:
+    sample = footage(30)
+    barred_ = barred(sample, np.random.default_rng(2), share=1.0)
+    pictures = torch.cat([barred_.window, barred_.target[:, None]], dim=1)
+    hidden = (pictures == pictures[:, :1]).all(dim=(1, 2))  # (30, H, W): noise is the same at no two times
+    assert 20 < int(hidden.flatten(1).any(dim=1).sum())
+    for shape, picture in zip(hidden, pictures, strict=True):
+        rows, columns = shape.all(dim=1), shape.all(dim=0)
+        assert torch.equal(shape, rows[:, None] | columns[None, :])
+        if shape.any():
+            assert len(picture[0][:, shape].unique(dim=1).T) == 1  # of one colour
