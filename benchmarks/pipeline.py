@@ -19,6 +19,7 @@ from svmv_cli.media.pictures import working_format
 from svmv_cli.media.probe import probe
 from svmv_cli.media.reader import VideoReader
 from svmv_cli.media.writer import VideoWriter
+from svmv_cli.pipeline.bars import WithoutBars
 from svmv_cli.pipeline.batch import load_interpolator
 from svmv_cli.pipeline.interpolate import NetworkInterpolator
 from svmv_cli.pipeline.plan import Plan, make_plan
@@ -49,7 +50,7 @@ def decoded(info: MediaInfo, plan: Plan) -> list[Frame]:
         return list(reader)
 
 
-def network_alone(model: NetworkInterpolator, frames: list[Frame], phases: tuple[Fraction, ...]) -> list[Frame]:
+def network_alone(model: WithoutBars, frames: list[Frame], phases: tuple[Fraction, ...]) -> list[Frame]:
     """Conversion and network over the whole clip; all frames of the output in order."""
     made: list[Frame] = []
     last = len(frames) - 1
@@ -103,7 +104,7 @@ def main() -> None:
                 scale=plan.scale,
                 tell=print,
             )
-        assert isinstance(model, NetworkInterpolator)
+        assert isinstance(model, WithoutBars) and isinstance(model.inner, NetworkInterpolator)
         phases = tuple(Fraction(k, options.factor) for k in range(1, options.factor))
         with times.of("decode"):
             frames = decoded(info, plan)
@@ -112,7 +113,8 @@ def main() -> None:
         model.close()
         with times.of("network"):
             film = network_alone(model, frames, phases)
-        colours_alone(model, frames, len(film) - len(frames), times)
+        model.inner.fit(height=info.video.height, width=info.video.width)
+        colours_alone(model.inner, frames, len(film) - len(frames), times)
         with times.of("encode"), VideoWriter(plan.target, info) as writer:
             for frame in film:
                 writer.write(frame)

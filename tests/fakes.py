@@ -34,6 +34,9 @@ class Blend:
         time.sleep(self._delay)
         return [[_mix(window, float(t)) for t in ts] for window, ts in self.calls[-1]]
 
+    def begin(self) -> None:
+        pass
+
     def close(self) -> None:
         self.closed = True
 

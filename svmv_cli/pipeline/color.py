@@ -56,6 +56,11 @@ class Converter:
         """The converter of parts of these pictures; what untagged colour means depends on the whole one's size."""
         return replace(self, height=height, width=width, color=replace(self.color, matrix=self._matrix))
 
+    @property
+    def black(self) -> tuple[float, ...]:
+        """Code value of black in each plane."""
+        return tuple(self._from_rgb()[1].tolist())
+
     def empty_planes(self) -> tuple[Plane, ...]:
         """Planes of a picture, to be filled."""
         return tuple(self._empty_plane(index) for index in range(self.format.planes))

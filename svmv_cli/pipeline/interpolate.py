@@ -14,6 +14,7 @@ from svmv_cli.errors import DeviceError, ModelError
 from svmv_cli.media.frame import Frame, PixelFormat, Plane
 from svmv_cli.media.info import ColorInfo
 from svmv_cli.pipeline import memory, parts
+from svmv_cli.pipeline.bars import WithoutBars
 from svmv_cli.pipeline.color import Converter, premultiplied, straight
 from svmv_cli.pipeline.devices import DTYPES, Precision, choose_precision, free_memory, open_device
 from svmv_cli.pipeline.failures import is_out_of_memory
@@ -35,7 +36,7 @@ def make_interpolator(
     pix_fmt: str,
     scale: float = 1,
     tell: Callable[[str], None] = lambda _: None,
-) -> "NetworkInterpolator":
+) -> WithoutBars:
     """The interpolator for one picture format.
 
     Args:
@@ -60,7 +61,8 @@ def make_interpolator(
         raise ModelError(str(error), hint="--model takes a shipped name or a .safetensors file") from error
     converter = Converter(PixelFormat.parse(pix_fmt), color, height, width, chosen)
     arithmetic = choose_precision(precision, chosen)
-    return NetworkInterpolator(network, converter, name=model, precision=arithmetic, scale=scale, tell=tell)
+    inner = NetworkInterpolator(network, converter, name=model, precision=arithmetic, scale=scale, tell=tell)
+    return WithoutBars(inner, converter.black)
 
 
 class NetworkInterpolator:
@@ -90,17 +92,27 @@ class NetworkInterpolator:
         # Keyed by the frame object itself, which the entry keeps alive, so an id is never met twice.
         self._cache: OrderedDict[int, tuple[Frame, svmv.Features]] = OrderedDict()
         self._small = svmv.smaller((converter.height, converter.width), self._shrink)  # in which motion is estimated
-        # Px of a tile of these; None: pictures are worked on whole.
-        self._side = memory.tile_side(
-            free_memory(converter.device),
+        self._side = self._tiles()  # px of a tile of these; None: pictures are worked on whole
+        if self._side is not None:
+            tell(f"memory is short for {self._size}: working in tiles of {self._side * self._shrink} px")
+
+    def fit(self, *, height: int, width: int) -> None:
+        """From now on pictures have this size, px; tiles stay where memory has once been short."""
+        if (height, width) == (self.converter.height, self.converter.width):
+            return
+        self._cache.clear()
+        self.converter = self.converter.part(height=height, width=width)
+        self._small = svmv.smaller((height, width), self._shrink)
+
+    def _tiles(self) -> int | None:
+        return memory.tile_side(
+            free_memory(self.converter.device),
             width=self._small[1],
             height=self._small[0],
             batch=1,
-            fused=converter.device.type == "cpu",
+            fused=self.converter.device.type == "cpu",
             shrink=self._shrink,
         )
-        if self._side is not None:
-            tell(f"memory is short for {self._size}: working in tiles of {self._side * self._shrink} px")
 
     @property
     def device(self) -> str:
@@ -110,6 +122,9 @@ class NetworkInterpolator:
     @property
     def _size(self) -> str:
         return f"{self.converter.width}x{self.converter.height}"
+
+    def begin(self) -> None:
+        """See `windows.Interpolator`; windows have nothing to do with each other here."""
 
     def close(self) -> None:
         """Drop cached features."""

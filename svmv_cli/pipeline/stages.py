@@ -57,6 +57,7 @@ def make_frames(
         tally = Tally()
         last: list[Gap] = []
         known = _remembering(stretch, last)
+        interpolator.begin()
         yield from upsample(known, interpolator, batch=batch, clock=plan.target.clock, tally=tally)
         if last[0].resume is None:
             tally.add(behind)

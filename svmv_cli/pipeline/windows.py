@@ -65,6 +65,10 @@ class Interpolator(Protocol):
         """fp32, fp16 or bf16."""
         ...
 
+    def begin(self) -> None:
+        """A segment begins: no picture may depend on windows that came before."""
+        ...
+
     def between(
         self, windows: Sequence[Window], phases: Sequence[tuple[Fraction, ...]]
     ) -> list[list[tuple[Plane, ...]]]:

@@ -44,7 +44,7 @@ def windows(film: list[Frame]) -> list[Window]:
 def small(tmp_path: Path) -> NetworkInterpolator:
     torch.manual_seed(0)
     svmv.save(svmv.SVMV(SMALL), tmp_path / "w.safetensors", dtype=torch.float32)
-    return make_interpolator(
+    made = make_interpolator(
         model=str(tmp_path / "w.safetensors"),
         device="cpu",
         precision="fp32",
@@ -53,6 +53,8 @@ def small(tmp_path: Path) -> NetworkInterpolator:
         height=40,
         pix_fmt="yuv420p",
     )
+    assert isinstance(made.inner, NetworkInterpolator)
+    return made.inner
 
 
 @pytest.fixture
@@ -71,7 +73,8 @@ def film_of(tmp_path: Path) -> Callable[..., tuple[NetworkInterpolator, list[Win
             height=height,
             pix_fmt=pix_fmt,
             **rest,
-        )
+        ).inner
+        assert isinstance(model, NetworkInterpolator)
         pixel_format = PixelFormat.parse(pix_fmt)
         film = []
         for k in range(4):
