@@ -4,11 +4,10 @@ Tensor conventions, said once: NCHW, RGB, float in [0, 1]; offsets in pixels, x 
 window's two middle frames. Knows no files, no terminal.
 """
 
-from svmv.backends import triton_failure
 from svmv.checkpoint import available, load, save
 from svmv.config import SVMVConfig
 from svmv.features import Features
-from svmv.inference import Network, ready
+from svmv.inference import Network, ready, triton_failure
 from svmv.jit import when_compiling
 from svmv.model import SVMV, pick, stack
 from svmv.motion import Motion

@@ -1,27 +1,37 @@
 """Which of the twins of a kernel runs on a device."""
 
+from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 Backend = Literal["auto", "torch", "numba", "triton"]
+Trial = Callable[[torch.device, Backend], Tensor]  # something small that a kernel computes
+
+_CLOSE = 1e-3  # of what a trial gives: sums in another order differ by a thousandth of that
 
 
-def fastest(device: torch.device) -> Backend:
-    """The best backend here for float32 tensors of a device; CUDA on which Triton does not run has the definition."""
+def fastest(device: torch.device, trial: Trial) -> Backend:
+    """The best backend of a kernel for float32 tensors of a device; where Triton fails on CUDA, the definition.
+
+    Args:
+        device: where the tensors are.
+        trial: of the kernel, by its Triton twin and by its definition.
+    """
     if device.type == "cpu":
         return "numba"
-    return "triton" if device.type == "cuda" and triton_failure(device) is None else "torch"
+    return "triton" if device.type == "cuda" and failure(trial, device) is None else "torch"
 
 
 @cache
-def triton_failure(device: torch.device) -> str | None:
-    """Why Triton does not run on a CUDA device; None where it does.
+def failure(trial: Trial, device: torch.device) -> str | None:
+    """Why a Triton kernel is not to be used on a CUDA device; None where it is.
 
-    That it is installed says little: on the user's machine it needs a C compiler, Python's headers and a GPU that is
-    not too old for it. So a small kernel is compiled and run, once.
+    That Triton is installed says little: on the user's machine it needs a C compiler, Python's headers and a GPU that
+    is not too old for it. So each kernel computes something small, once, and has to give what its definition gives.
 
     Raises:
         torch.OutOfMemoryError: the device is full, which says nothing about Triton.
@@ -29,13 +39,21 @@ def triton_failure(device: torch.device) -> str | None:
     if find_spec("triton") is None:
         return "it is not installed"
     try:
-        from svmv.splat_triton import splat_triton
-
-        ones = torch.ones(1, 1, 8, 8, device=device)
-        total, _ = splat_triton(ones, ones.new_zeros(1, 1, 2, 8, 8), ones)
-        right = torch.equal(total, ones)
+        with torch.no_grad():
+            right = torch.allclose(trial(device, "triton"), trial(device, "torch"), rtol=_CLOSE, atol=_CLOSE)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # noqa: BLE001 compilers, loaders and drivers fail in ways of their own
         return (str(error).strip() or type(error).__name__).splitlines()[0]
     return None if right else "what it computes is wrong"
+
+
+def waves(device: torch.device, *shape: int, pace: float) -> Tensor:
+    """Numbers between -1 and 1 for a trial, each place another, the same everywhere: float32.
+
+    Args:
+        device: where they are to be.
+        shape: of the tensor.
+        pace: radians from one number to the next.
+    """
+    return torch.arange(torch.Size(shape).numel(), device=device).mul(pace).sin().view(shape)

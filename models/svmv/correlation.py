@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from svmv.backends import Backend, fastest
+from svmv.backends import Backend, fastest, waves
 from svmv.warp import pixel_grid
 
 
@@ -33,7 +33,7 @@ def correlate(a: Tensor, b: Tensor, flow: Tensor, *, radius: int, backend: Backe
     if a.shape != b.shape or flow.shape != (a.shape[0], 2, *a.shape[2:]):
         raise ValueError(f"correlate: got {a.shape = }, {b.shape = }, {flow.shape = }")
     if backend == "auto":
-        backend = "torch" if a.dtype == torch.float64 else fastest(a.device)
+        backend = "torch" if a.dtype == torch.float64 else fastest(a.device, trial)
     if backend == "numba":
         from svmv.correlation_numba import correlate_numba
 
@@ -84,3 +84,9 @@ def correlate_torch(a: Tensor, b: Tensor, flow: Tensor, radius: int) -> Tensor:
     grid = grid[:, :, :-1] * (1 - fx) + grid[:, :, 1:] * fx
     out = grid.reshape(B, (2 * radius + 1) ** 2, H, W)
     return out if a.dtype == torch.float64 else out.float()
+
+
+def trial(device: torch.device, backend: Backend) -> Tensor:
+    """See `backends.Trial`."""
+    features = waves(device, 1, 32, 12, 20, pace=0.7)
+    return correlate(features, features, 5 * waves(device, 1, 2, 12, 20, pace=0.3), radius=3, backend=backend)

@@ -7,6 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from svmv import backends, correlation, synthesis
 from svmv.config import SVMVConfig
 from svmv.cpu_network import CpuNetwork
 from svmv.features import Features
@@ -55,6 +56,16 @@ def ready(network: SVMV, device: torch.device, dtype: torch.dtype) -> Network:
         if isinstance(layer, nn.Conv2d):  # once; autocast would do it in every call, two launches a layer
             layer.to(dtype)
     return PlainNetwork(own, dtype)
+
+
+def triton_failure(device: torch.device) -> str | None:
+    """Why the Triton kernels of a network, or one of them, do not run on a CUDA device; None where all do.
+
+    Raises:
+        torch.OutOfMemoryError: the device is full, which says nothing about Triton.
+    """
+    reasons = (backends.failure(trial, device) for trial in (correlation.trial, synthesis.trial))
+    return next((reason for reason in reasons if reason is not None), None)
 
 
 class PlainNetwork:

@@ -9,7 +9,7 @@ Conventions: offsets in pixels, (x, y); METHOD.md §3.
 import torch
 from torch import Tensor
 
-from svmv.backends import Backend, fastest
+from svmv.backends import Backend, fastest, waves
 from svmv.warp import pixel_grid
 
 
@@ -31,7 +31,7 @@ def splat(values: Tensor, offsets: Tensor, weights: Tensor, *, backend: Backend 
     """
     _check(values, offsets, weights)
     if backend == "auto":
-        backend = fastest(values.device) if values.dtype == torch.float32 else "torch"
+        backend = fastest(values.device, trial) if values.dtype == torch.float32 else "torch"
     if backend == "numba":
         from svmv.splat_numba import splat_numba
 
@@ -67,6 +67,13 @@ def splat_torch(values: Tensor, offsets: Tensor, weights: Tensor) -> tuple[Tenso
             out = out.index_add(0, index.flatten(), added.reshape(B * M * H * W, C + 1))
     grid = out.view(B, H, W, C + 1).permute(0, 3, 1, 2)
     return grid[:, :C], grid[:, C:]
+
+
+def trial(device: torch.device, backend: Backend) -> Tensor:
+    """See `backends.Trial`."""
+    offsets = 5 * waves(device, 1, 4, 2, 16, 24, pace=0.9)
+    weights = 1 + waves(device, 1, 4, 16, 24, pace=0.3)
+    return torch.cat(splat(waves(device, 1, 3, 16, 24, pace=0.7), offsets, weights, backend=backend), dim=1)
 
 
 def _check(values: Tensor, offsets: Tensor, weights: Tensor) -> None:

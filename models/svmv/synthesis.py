@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from svmv.backends import Backend, fastest
+from svmv.backends import Backend, fastest, waves
 from svmv.motion import Motion
 from svmv.splat import splat
 from svmv.volume import double
@@ -27,7 +27,7 @@ def synthesize(motion: Motion, t: Tensor, *, backend: Backend = "auto") -> Tenso
         (B, T, C, H, W), float32, not clamped.
     """
     if backend == "auto" and not torch.is_grad_enabled():
-        fused = fastest(motion.pictures.device)
+        fused = fastest(motion.pictures.device, trial)
         if fused == "numba":
             from svmv.synthesis_numba import synthesize_numba
 
@@ -38,6 +38,26 @@ def synthesize(motion: Motion, t: Tensor, *, backend: Backend = "auto") -> Tenso
             return synthesize_triton(motion, t, hole=_HOLE)
     T = t.shape[1]
     return torch.stack([_at(motion, t[:, k], backend) for k in range(T)], dim=1)
+
+
+def trial(device: torch.device, backend: Backend) -> Tensor:
+    """See `backends.Trial`: the fused form with Triton, or the definition."""
+    motion = Motion(
+        pictures=0.5 + 0.5 * waves(device, 2, 3, 24, 40, pace=0.7),
+        velocity=4 * waves(device, 2, 4, 2, 12, 20, pace=0.9),
+        acceleration=waves(device, 2, 4, 2, 12, 20, pace=0.3),
+        logit=waves(device, 2, 4, 12, 20, pace=1.1),
+        slope=waves(device, 2, 4, 12, 20, pace=0.2),
+        sharpness=1 + waves(device, 2, 1, 12, 20, pace=0.5),
+        levels=[],
+        size=(23, 39),
+    )
+    t = torch.tensor([[0.3, 0.75]], device=device)
+    if backend == "triton":
+        from svmv.synthesis_triton import synthesize_triton
+
+        return synthesize_triton(motion, t, hole=_HOLE)
+    return synthesize(motion, t, backend=backend)
 
 
 def _at(motion: Motion, t: Tensor, backend: Backend) -> Tensor:

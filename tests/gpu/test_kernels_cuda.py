@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from svmv import SVMV, Motion, ready
-from svmv.backends import Backend, triton_failure
+from svmv import SVMV, Motion, correlation, ready, synthesis
+from svmv import splat as splatting
+from svmv.backends import Backend, Trial, failure
 from svmv.correlation import correlate
 from svmv.splat import splat
 from svmv.synthesis import synthesize
@@ -53,8 +54,9 @@ def splatted(tensors: list[Tensor], backend: Backend) -> list[Tensor]:
 
 
 @pytest.mark.gpu
-def test_triton_is_found_to_run(cuda: torch.device) -> None:
-    assert triton_failure(cuda) is None
+@pytest.mark.parametrize("trial", [splatting.trial, correlation.trial, synthesis.trial])
+def test_triton_is_found_to_run(cuda: torch.device, trial: Trial) -> None:
+    assert failure(trial, cuda) is None
 
 
 @pytest.mark.gpu

@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from svmv import Motion
+from svmv import Motion, correlation, splat, synthesis
+from svmv.backends import Backend, Trial
 from svmv.synthesis import synthesize
 from svmv.synthesis_numba import synthesize_numba
 from tests.interpreted import INTERPRETED, needs_triton, passes_interpreted
 
-TWINS = ["numba", "triton"] if INTERPRETED else ["numba"]
+TWINS: list[Backend] = ["numba", "triton"] if INTERPRETED else ["numba"]
 
 
 def volume(seed: int, *, B: int = 2, M: int = 3, C: int = 3, h: int = 20, w: int = 24, reach: float = 6) -> Motion:
@@ -51,6 +52,14 @@ def test_the_fused_synthesis_equals_its_definition(channels: int, reach: float, 
     motion = volume(channels, C=channels, reach=reach)
     t = torch.tensor([[0.0, 0.3, 1.0], [0.5, 0.77, 0.1]])
     equal(fused(motion, t, twin), synthesize(motion, t, backend="torch"))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("twin", TWINS)
+@pytest.mark.parametrize("trial", [splat.trial, correlation.trial, synthesis.trial])
+def test_kernels_pass_the_trial_that_users_machines_put_them_to(trial: Trial, twin: Backend) -> None:
+    here = torch.device("cpu")
+    equal(trial(here, twin), trial(here, "torch"))
 
 
 @torch.no_grad()
