@@ -140,16 +140,20 @@ def test_black_of_transparent_pictures_is_no_bar() -> None:
     assert inner.sizes == [(HEIGHT, WIDTH)]
 
 
-def test_between_bars_the_network_gives_what_it_gives_of_the_picture_alone() -> None:
+@pytest.mark.parametrize("pix_fmt", FORMATS)
+@pytest.mark.parametrize("scale", [1, 0.5])
+def test_between_bars_the_network_gives_what_it_gives_of_the_picture_alone(pix_fmt: str, scale: float) -> None:
     small = svmv.SVMVConfig(feature_channels=16, match_channels=8, hidden_channels=16, half_channels=8, head_channels=8)
     torch.manual_seed(0)
     network = svmv.SVMV(small)
     area = Area(20, 0, 110, WIDTH)
-    window = film("yuv420p", [area] * 4)
-    whole = converter("yuv420p")
-    model = WithoutBars(NetworkInterpolator(network, whole, name="small", precision="fp32"), whole.black)
+    window = film(pix_fmt, [area] * 4)
+    whole = converter(pix_fmt)
+    inner = NetworkInterpolator(network, whole, name="small", precision="fp32", scale=scale)
+    model = WithoutBars(inner, whole.black)
     ((made,),) = model.between([window], HALF)
-    alone = NetworkInterpolator(network, whole.part(height=90, width=WIDTH), name="small", precision="fp32")
+    part = whole.part(height=90, width=WIDTH)
+    alone = NetworkInterpolator(network, part, name="small", precision="fp32", scale=scale)
     taken = [
         replace(f, planes=tuple(p[area.slices(f.format, k)].copy() for k, p in enumerate(f.planes)))
         for f in (window.before, window.left, window.right, window.after)
