@@ -1,9 +1,10 @@
-"""Captions, credits and tickers over real clips: how well the new frames keep them, beside rivals in the same run.
+"""Captions, credits, tickers, pages and bars over real clips: how well new frames keep them, beside rivals in one run.
 
-    python -m benchmarks.writing CLIPS [--model base] [--frames 26] [--every 3] [--precision fp32]
+    python -m benchmarks.overlays CLIPS [--model base] [--frames 26] [--every 3] [--precision fp32]
 
-Writing is drawn on each clip, which is then compressed (x264, crf 18) as a user's file would be. Every second frame is
-predicted. PSNR, dB, means over clips: of the whole picture, and [in brackets] of the pixels at and around letters.
+They are drawn on each clip, which is then compressed (x264, crf 18) as a user's file would be. Every second frame is
+predicted, by the network alone: `svmv upsample` cuts off black bars before. PSNR, dB, means over clips: of the whole
+picture, and [in brackets] of the pixels at and around letters, or at the edge of a bar.
 """
 
 import argparse
@@ -57,6 +58,29 @@ def ticker(picture: Picture, moved: float) -> Mask:
     return write(picture, [(_NEWS, 10 - round(moved * W), H - H // 25)], H / 420)
 
 
+def page(picture: Picture, moved: float) -> Mask:
+    """A white page of dark lines, all different, that scrolls three times as fast under a heading that stands still."""
+    H, W = picture.shape[:2]
+    picture[:] = 250
+    pitch, size, away = max(H // 16, 14), H / 800, round(3 * moved * H)
+    for k in range(away // pitch, (away + H) // pitch + 2):
+        text, y = _NEWS[7 * k % 60 :][: 30 + 11 * k % 37], k * pitch - away
+        cv2.putText(picture, text, (W // 20, y), cv2.FONT_HERSHEY_SIMPLEX, size, (30, 30, 30), 1, cv2.LINE_AA)
+    picture[: H // 10] = (60, 90, 160)
+    write(picture, [("A page", W // 20, H // 14)], size)
+    return np.ones((H, W), bool)
+
+
+def bars(picture: Picture, _: float) -> Mask:
+    """A wide film: black at the top and at the foot."""
+    H = len(picture)
+    breadth = H // 16 * 2
+    picture[:breadth] = picture[H - breadth :] = 0
+    edges = np.zeros(picture.shape[:2], bool)
+    edges[breadth - 6 : breadth + 6] = edges[H - breadth - 6 : H - breadth + 6] = True
+    return edges
+
+
 def write(picture: Picture, lines: list[tuple[str, int, int]], size: float) -> Mask:
     """White letters in a dark rim, (text, x, y) each, and where they and what surrounds them are."""
     ink = np.zeros(picture.shape[:2], np.uint8)
@@ -69,8 +93,8 @@ def write(picture: Picture, lines: list[tuple[str, int, int]], size: float) -> M
     return cv2.dilate(ink, np.ones((7, 7), np.uint8)) > 0
 
 
-def written(clip: Clip, draw: Draw, speed: float) -> tuple[Clip, list[Mask]]:
-    """A clip with writing on it that moves by so much a frame, compressed; its sides are even afterwards."""
+def covered(clip: Clip, draw: Draw, speed: float) -> tuple[Clip, list[Mask]]:
+    """A clip with something on it that moves by so much a frame, compressed; its sides are even afterwards."""
     height, width = clip.shape[2] // 2 * 2, clip.shape[3] // 2 * 2
     pictures = [np.ascontiguousarray(picture[:, :height, :width].transpose(1, 2, 0)) for picture in clip]
     masks = [draw(picture, number * speed) for number, picture in enumerate(pictures)]
@@ -93,10 +117,10 @@ def compressed(pictures: list[Picture]) -> Clip:
 
 
 class Reader:
-    """Measures predictions where the writing is; a `watch` for `evaluate_clip`."""
+    """Measures predictions where something was drawn; a `watch` for `evaluate_clip`."""
 
     def __init__(self, masks: list[Mask]) -> None:
-        self.figures: dict[str, list[tuple[float, float]]] = defaultdict(list)  # dB: whole, at letters
+        self.figures: dict[str, list[tuple[float, float]]] = defaultdict(list)  # dB: whole, there
         self._masks = masks
 
     def __call__(self, prediction: Prediction) -> None:
@@ -122,18 +146,21 @@ def main() -> None:
     rivals, _ = rival_methods(["linear", "dis", "dis-splat", "minterpolate"])
     methods: list[Method] = [Network(svmv.load(options.model), dtype=dtype), *rivals]
     clips = [(path.name, read_clip(path, limit=options.frames)) for path in find_clips(options.clips)]
-    print("| writing | " + " | ".join(m.name for m in methods) + " |\n" + "| --- " * (len(methods) + 1) + "|")
-    for label, draw in (("caption", caption), ("credits", roll), ("ticker", ticker)):
+    print("| overlay | " + " | ".join(m.name for m in methods) + " |\n" + "| --- " * (len(methods) + 1) + "|")
+    for draw in (caption, roll, ticker, page, bars):
         means = defaultdict(list)
         for number, (name, clip) in enumerate(clips):
             speed = np.random.default_rng(number).uniform(0.004, 0.014)  # of the side, per frame
-            drawn, masks = written(clip, draw, speed)
+            drawn, masks = covered(clip, draw, speed)
             reader = Reader(masks)
             evaluate_clip(name, drawn, methods, step=2, every=options.every, watch=reader)
             for method, figures in reader.figures.items():
                 means[method].append(np.mean(figures, axis=0))
         cells = (np.mean(means[m.name], axis=0) for m in methods)
-        print(f"| {label} | " + " | ".join(f"{whole:.2f} [{here:.2f}]" for whole, here in cells) + " |", flush=True)
+        print(
+            f"| {draw.__name__} | " + " | ".join(f"{whole:.2f} [{here:.2f}]" for whole, here in cells) + " |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
