@@ -54,9 +54,17 @@ class PixelFormat:
 
     def plane_shape(self, index: int, width: int, height: int) -> tuple[int, int]:
         """(rows, columns) of plane `index` in a picture of `width` × `height` px (chroma sizes round up)."""
-        if self.kind == "yuv" and index in (1, 2):
-            return -(-height >> self.shift_y), -(-width >> self.shift_x)
-        return height, width
+        down, across = self.shifts(index)
+        return -(-height >> down), -(-width >> across)
+
+    def shifts(self, index: int) -> tuple[int, int]:
+        """Log2 of the subsampling of plane `index`, down and across."""
+        return (self.shift_y, self.shift_x) if self.kind == "yuv" and index in (1, 2) else (0, 0)
+
+    def slices(self, index: int, *, top: int, left: int, bottom: int, right: int) -> tuple[slice, slice]:
+        """Rows and columns of plane `index` that hold a part of the picture, px, half-open."""
+        down, across = self.shifts(index)
+        return slice(top >> down, -(-bottom >> down)), slice(left >> across, -(-right >> across))
 
     @property
     def dtype(self) -> type[np.uint8] | type[np.uint16]:

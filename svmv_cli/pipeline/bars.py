@@ -43,7 +43,7 @@ class Area:
         scale = 1 << (form.depth - 8)
         edges = []
         for index, (plane, code) in enumerate(zip(frame.planes, black, strict=True)):
-            down, across = _shifts(form, index)
+            down, across = form.shifts(index)
             lines = (plane, down), (plane.T, across), (plane[::-1], down), (plane.T[::-1], across)
             edges.append([_leading(some, code, scale) << shift for some, shift in lines])
         top, left, bottom, right = (min(side) for side in zip(*edges, strict=True))
@@ -77,9 +77,8 @@ class Area:
         return replace(frame, planes=tuple(cast(Plane, np.ascontiguousarray(plane)) for plane in taken))
 
     def slices(self, form: PixelFormat, index: int) -> tuple[slice, slice]:
-        """Rows and columns of plane `index`; chroma sizes round up."""
-        down, across = _shifts(form, index)
-        return slice(self.top >> down, -(-self.bottom >> down)), slice(self.left >> across, -(-self.right >> across))
+        """Rows and columns of plane `index`."""
+        return form.slices(index, top=self.top, left=self.left, bottom=self.bottom, right=self.right)
 
 
 class Fitting(Interpolator, Protocol):
@@ -173,11 +172,6 @@ class WithoutBars:
 
 def _frames(window: Window) -> tuple[Frame, Frame, Frame, Frame]:
     return window.before, window.left, window.right, window.after
-
-
-def _shifts(form: PixelFormat, index: int) -> tuple[int, int]:
-    """Log2 of the subsampling of plane `index`, down and across."""
-    return (form.shift_y, form.shift_x) if form.kind == "yuv" and index in (1, 2) else (0, 0)
 
 
 def _filled(frame: Frame, area: Area, part: tuple[Plane, ...]) -> tuple[Plane, ...]:

@@ -129,11 +129,11 @@ class Converter:
 
     def _taps(self, index: int, make: Callable[..., color_numba.Taps]) -> tuple[color_numba.Taps, color_numba.Taps]:
         """Of the rows and of the columns of a plane."""
-        chroma = self.format.kind == "yuv" and index in (1, 2)
+        down, across = self.format.shifts(index)
         columns, rows = self._cosited()
         return (
-            make(self.height, halved=chroma and bool(self.format.shift_y), cosited=rows),
-            make(self.width, halved=chroma and bool(self.format.shift_x), cosited=columns),
+            make(self.height, halved=bool(down), cosited=rows),
+            make(self.width, halved=bool(across), cosited=columns),
         )
 
     def _upload(self, plane: Plane) -> Tensor:

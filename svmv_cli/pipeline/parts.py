@@ -72,12 +72,6 @@ def write(converter: Converter, planes: Sequence[Plane], picture: Tensor, *, cor
 
 
 def _slices(converter: Converter, top: int, left: int, bottom: int, right: int) -> list[tuple[slice, slice]]:
-    """Of each plane; chroma sizes round up."""
+    """Of each plane."""
     form = converter.format
-    found = []
-    for index in range(form.planes):
-        chroma = form.kind == "yuv" and index in (1, 2)
-        down, across = (form.shift_y, form.shift_x) if chroma else (0, 0)
-        rows = slice(top >> down, -(-bottom >> down))
-        found.append((rows, slice(left >> across, -(-right >> across))))
-    return found
+    return [form.slices(k, top=top, left=left, bottom=bottom, right=right) for k in range(form.planes)]
