@@ -22,7 +22,7 @@ import torch
 import svmv
 from svmv.metrics import psnr
 from svmv.training.evaluation import Method, Network, Prediction, evaluate_clip
-from svmv_cli.lab import rival_methods
+from svmv_cli.lab_rivals import rival_methods
 from svmv_cli.media.clips import find_clips, read_clip
 from svmv_cli.pipeline.devices import DTYPES, choose_precision
 

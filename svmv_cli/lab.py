@@ -1,21 +1,19 @@
 """`svmv evaluate`: how well frames that were taken out are predicted, beside other methods. Knows no metrics."""
 
 import math
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from svmv_cli.lab_rivals import RIVALS, named, programs_of, rival_methods
+
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     import torch
 
-    from svmv.training.evaluation import ClipScores, Figures, Gap, Method, MotionMeter
+    from svmv.training.evaluation import ClipScores, Figures, Method
 
-_RIVALS = ("repeat", "linear", "dis", "dis-splat", "minterpolate")
 _WORST = 20
 _STEPS = {"2x": 2, "4x": 4, "8x": 8}
 
@@ -23,7 +21,14 @@ _STEPS = {"2x": 2, "4x": 4, "8x": 8}
 def evaluate(
     paths: Annotated[list[Path], typer.Argument(metavar="CLIP_OR_DIR...", help="Videos or folders of them.")],
     protocol: Annotated[str, typer.Option(help="2x, 4x or 8x: every 2nd, 4th or 8th frame is kept.")] = "2x",
-    against: Annotated[str, typer.Option(help=f"{', '.join(_RIVALS)}; all; or none.")] = "repeat,linear",
+    against: Annotated[str, typer.Option(help=f"{', '.join(RIVALS)}; all; or none.")] = "repeat,linear",
+    rival: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=COMMAND",
+            help="A program of yours to measure, too: it makes {count} pictures in the folder {out} of those in {in}.",
+        ),
+    ] = None,
     model: Annotated[str, typer.Option(help="A shipped model or a .safetensors file.")] = "base",
     device: Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, fp16 or bf16.")] = "auto",
@@ -50,13 +55,14 @@ def evaluate(
     from svmv.training.evaluation import evaluate_clip
     from svmv_cli.lab_report import WorstFrames, plot_psnr, require_matplotlib
 
-    wanted = _rivals(against)
+    wanted, programs = named(against), programs_of(rival or ())
     worst = WorstFrames(_WORST)
     if save_worst is not None:
         require_matplotlib()
         wanted += [] if "linear" in wanted else ["linear"]
     network, chosen = _network(model, device=device, precision=precision)
     rivals, meter = rival_methods(wanted)
+    rivals += programs
     scores: list[ClipScores] = []
     for path in find_clips(paths):
         try:
@@ -88,41 +94,6 @@ def evaluate(
         terminal.say(f"worst frames and plots: {save_worst}")
 
 
-class _Minterpolate:
-    """FFmpeg's filter as a method: it sees the kept pictures as a clip and fills each gap."""
-
-    name = "minterpolate"
-
-    def predict(self, kept: "npt.NDArray[np.uint8]", gaps: "Sequence[Gap]") -> "Iterator[torch.Tensor]":
-        """See `svmv.training.evaluation.Method`."""
-        import numpy as np
-        import torch
-
-        from svmv_cli.media.filters import minterpolate
-
-        factor = len(gaps[0].times) + 1
-        wanted = {gap.left: gap for gap in gaps}
-        made: list[npt.NDArray[np.uint8]] = []
-        for number, picture in enumerate(minterpolate(iter(kept), factor=factor)):
-            left, phase = divmod(number, factor)
-            if phase == 0:
-                made = []
-            elif left in wanted:
-                made.append(picture)
-                if len(made) == factor - 1:
-                    yield torch.from_numpy(np.stack(made)).float() / 255
-
-
-def _rivals(text: str) -> list[str]:
-    from svmv_cli.errors import UsageError
-
-    names = {"all": list(_RIVALS), "none": []}.get(text, [name.strip() for name in text.split(",")])
-    unknown = sorted(set(names) - set(_RIVALS))
-    if unknown:
-        raise UsageError(f"no method {', '.join(unknown)}", hint=f"--against takes {', '.join(_RIVALS)}, all or none.")
-    return names
-
-
 def _network(model: str, *, device: str, precision: str) -> "tuple[Method, torch.device]":
     import svmv
     from svmv.training.evaluation import Network
@@ -136,23 +107,6 @@ def _network(model: str, *, device: str, precision: str) -> "tuple[Method, torch
         return Network(svmv.load(model).to(chosen), dtype=dtype), chosen
     except ValueError as error:
         raise ModelError(str(error), hint="--model takes a shipped name or a .safetensors file.") from error
-
-
-def rival_methods(names: list[str]) -> "tuple[list[Method], MotionMeter | None]":
-    """The rivals asked for, and OpenCV's flow as the measure of motion where OpenCV is installed."""
-    from svmv.training.rivals import DisFlow, DisSplat, DisWarp, Linear, Repeat
-    from svmv_cli.errors import UsageError
-
-    try:
-        flow = DisFlow()
-    except ImportError as error:
-        if {"dis", "dis-splat"} & set(names):
-            raise UsageError("DIS flow needs OpenCV", hint="Install it with: pip install 'svmv[lab]'") from error
-        flow = None
-    made: dict[str, Method] = {"repeat": Repeat(), "linear": Linear(), "minterpolate": _Minterpolate()}
-    if flow is not None:
-        made |= {"dis": DisWarp(flow), "dis-splat": DisSplat(flow)}
-    return [made[name] for name in names], flow
 
 
 def _tell(scores: "list[ClipScores]", *, protocol: str, as_json: bool) -> None:

@@ -1,8 +1,10 @@
 """A whole clip as one array of RGB pictures, for measuring. Knows nothing of what is measured."""
 
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
+import av
 import numpy as np
 import numpy.typing as npt
 
@@ -10,6 +12,7 @@ from svmv_cli.errors import InputError
 from svmv_cli.media.containers import VIDEO_SUFFIXES
 from svmv_cli.media.probe import probe
 from svmv_cli.media.reader import VideoReader
+from svmv_cli.media.stills import StillDecoder, read_header
 
 Pictures = npt.NDArray[np.uint8]
 
@@ -50,6 +53,30 @@ def read_clip(path: Path, *, limit: int | None = None) -> Pictures:
     if not frames:
         raise InputError(f"no picture of {path} can be decoded")
     return np.stack(frames).astype(np.uint8, copy=False)
+
+
+def write_pictures(folder: Path, pictures: Pictures) -> None:
+    """Write pictures, (N, 3, H, W), RGB, 8 bits, as 00000001.png and so on into a folder."""
+    encoder = av.CodecContext.create("png", "w")
+    assert isinstance(encoder, av.VideoCodecContext)
+    encoder.height, encoder.width = pictures.shape[2:]
+    encoder.pix_fmt, encoder.time_base = "rgb24", Fraction(1)
+    encoder.thread_count = 1  # so that each picture comes out when it has gone in
+    for number, picture in enumerate(pictures, 1):
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture.transpose(1, 2, 0)), format="rgb24")
+        frame.pts = number
+        (packet,) = encoder.encode(frame)
+        (folder / f"{number:08}.png").write_bytes(bytes(packet))
+
+
+def read_picture(path: Path) -> Pictures:
+    """(3, H, W), RGB, 8 bits, of a file as `stills.read_header` knows them.
+
+    Raises:
+        InputError: it is no such file, or is damaged.
+    """
+    picture = StillDecoder().decode(path, read_header(path).codec).to_ndarray(format="rgb24")
+    return np.ascontiguousarray(picture.transpose(2, 0, 1)).astype(np.uint8, copy=False)
 
 
 def _videos(folder: Path) -> list[Path]:

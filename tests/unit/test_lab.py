@@ -2,6 +2,8 @@
 
 import csv
 import json
+import shlex
+import sys
 from pathlib import Path
 
 import av
@@ -99,6 +101,61 @@ def test_evaluate_refuses_what_it_does_not_know(tmp_path: Path) -> None:
     assert run("evaluate", tmp_path, "--against", "magic")[0] == 2
     assert run("evaluate", tmp_path, "--protocol", "3x")[0] == 2
     assert run("evaluate", tmp_path, "--model", "no-such")[0] == 6
+
+
+BLEND = """
+import sys
+from pathlib import Path
+import numpy as np
+from svmv_cli.media.clips import read_picture, write_pictures
+
+source, target, count = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+pictures = np.stack([read_picture(path) for path in sorted(source.iterdir())]).astype(float)
+where = np.minimum(np.arange(count) / (count // len(pictures)), len(pictures) - 1)
+left, t = where.astype(int), (where % 1)[:, None, None, None]
+right = np.minimum(left + 1, len(pictures) - 1)
+blended = (1 - t) * pictures[left] + t * pictures[right]
+write_pictures(target, np.rint(blended).astype(np.uint8)[: count - int(sys.argv[4])])
+"""
+
+
+@pytest.fixture
+def blend(tmp_path: Path) -> str:
+    """The command line of a program that blends linearly; what is added to it is how many pictures it leaves out."""
+    script = tmp_path / "blend it.py"
+    script.write_text(BLEND)
+    return f"{shlex.quote(sys.executable)} {shlex.quote(str(script))} {{in}} {{out}} {{count}} "
+
+
+@pytest.mark.parametrize(("protocol", "left_out"), [("2x", 0), ("2x", 1), ("4x", 3)])
+def test_programs_of_the_user_are_measured_like_other_rivals(
+    tmp_path: Path, blend: str, protocol: str, left_out: int
+) -> None:
+    make_clip(tmp_path / "c.mkv", frames=9, codec="ffv1")
+    rival = f"mine = {blend}{left_out}"
+    code, out, err = run(
+        "evaluate", tmp_path, "--against", "linear", "--protocol", protocol, "--rival", rival, "--json"
+    )
+    assert code == 0, err
+    told = json.loads(out)["groups"]["all"]
+    for figure in ("psnr", "ssim", "temporal"):
+        assert told["mine"][figure] == pytest.approx(told["linear"][figure], rel=2e-3)
+
+
+def test_programs_that_do_not_do_as_they_are_asked_end_it(tmp_path: Path, blend: str) -> None:
+    make_clip(tmp_path / "c.mkv", frames=5, codec="ffv1")
+    fails = f"{shlex.quote(sys.executable)} -c \"raise SystemExit('no GPU')\" {{in}} {{out}}"
+    for rival, reason in [
+        (f"mine={blend}4", "2 pictures where 6 or 5"),
+        (f"mine={fails}", "mine ended with 1: no GPU"),
+        ("mine=no-such-program {in} {out}", "no-such-program cannot be run"),
+        ("mine=program {in}", "is no rival"),
+        ("program {in} {out}", "is no rival"),
+        ("mine='program {in} {out}", "cannot be read"),
+        (f"linear={blend}0", "another method is called linear"),
+    ]:
+        code, _, err = run("evaluate", tmp_path, "--rival", rival)
+        assert code == 2 and reason in err, err
 
 
 def test_train_makes_weights_that_evaluate_takes(tmp_path: Path) -> None:
