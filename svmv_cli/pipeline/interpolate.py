@@ -92,7 +92,15 @@ class NetworkInterpolator:
         # Keyed by the frame object itself, which the entry keeps alive, so an id is never met twice.
         self._cache: OrderedDict[int, tuple[Frame, svmv.Features]] = OrderedDict()
         self._small = svmv.smaller((converter.height, converter.width), self._shrink)  # in which motion is estimated
-        self._side = self._tiles()  # px of a tile of these; None: pictures are worked on whole
+        # Px of a tile of these; None: pictures are worked on whole.
+        self._side = memory.tile_side(
+            free_memory(converter.device),
+            width=self._small[1],
+            height=self._small[0],
+            batch=1,
+            fused=converter.device.type == "cpu",
+            shrink=self._shrink,
+        )
         if self._side is not None:
             tell(f"memory is short for {self._size}: working in tiles of {self._side * self._shrink} px")
 
@@ -103,16 +111,6 @@ class NetworkInterpolator:
         self._cache.clear()
         self.converter = self.converter.part(height=height, width=width)
         self._small = svmv.smaller((height, width), self._shrink)
-
-    def _tiles(self) -> int | None:
-        return memory.tile_side(
-            free_memory(self.converter.device),
-            width=self._small[1],
-            height=self._small[0],
-            batch=1,
-            fused=self.converter.device.type == "cpu",
-            shrink=self._shrink,
-        )
 
     @property
     def device(self) -> str:
