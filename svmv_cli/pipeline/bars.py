@@ -141,7 +141,7 @@ class WithoutBars:
         area = self._area(windows)
         height, width = area.size
         self.inner.fit(height=height, width=width)
-        parts = [Window(*(self._part(frame, area) for frame in _frames(window))) for window in windows]
+        parts = [Window(*(self._part(frame, area) for frame in window.frames)) for window in windows]
         rows = self.inner.between(parts, phases)
         return [[_filled(w.left, area, planes) for planes in row] for w, row in zip(windows, rows, strict=True)]
 
@@ -151,7 +151,7 @@ class WithoutBars:
         if first.format.alpha or self._shown == whole:  # under transparency black is no sign of nothing
             return whole
         before = self._shown
-        for frame in {id(frame): frame for window in windows for frame in _frames(window)}.values():
+        for frame in {id(frame): frame for window in windows for frame in window.frames}.values():
             if id(frame) not in self._parts:
                 area = Area.of(frame, self._black)
                 self._shown = area if self._shown is None else self._shown.around(area)
@@ -168,10 +168,6 @@ class WithoutBars:
             while len(self._parts) > _KEPT:
                 del self._parts[next(iter(self._parts))]
         return known[1]
-
-
-def _frames(window: Window) -> tuple[Frame, Frame, Frame, Frame]:
-    return window.before, window.left, window.right, window.after
 
 
 def _filled(frame: Frame, area: Area, part: tuple[Plane, ...]) -> tuple[Plane, ...]:

@@ -197,7 +197,7 @@ class NetworkInterpolator:
         return made
 
     def _motion(self, windows: Sequence[Window]) -> svmv.Motion:
-        rows = [[self._features(f) for f in (w.before, w.left, w.right, w.after)] for w in windows]
+        rows = [[self._features(f) for f in w.frames] for w in windows]
         before, left, right, after = (svmv.stack(list(column)) for column in zip(*rows, strict=True))
         motion = self._network.decode((before, left, right, after), size=self._small, spacing=self._spacing(windows))
         whole = self.converter.height, self.converter.width
@@ -221,11 +221,10 @@ class NetworkInterpolator:
             raise OverflowError("what float16 gave is no number")
 
     def _in_tiles(self, window: Window, phases: tuple[Fraction, ...], side: int) -> list[tuple[Plane, ...]]:
-        frames = (window.before, window.left, window.right, window.after)
-        before, left, right, after = (self._features(frame) for frame in frames)
+        before, left, right, after = (self._features(frame) for frame in window.frames)
         times = torch.tensor([[float(x) for x in phases]], dtype=torch.float32, device=self.converter.device)
         made = [self.converter.empty_planes() for _ in phases]
-        reads = [partial(parts.read, self.converter, frame) for frame in frames]
+        reads = [partial(parts.read, self.converter, frame) for frame in window.frames]
         for tile in svmv.refine(
             self._network,
             reads,

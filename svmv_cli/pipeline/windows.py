@@ -21,6 +21,11 @@ class Window:
     right: Frame
     after: Frame
 
+    @property
+    def frames(self) -> tuple[Frame, Frame, Frame, Frame]:
+        """All four, in order of time."""
+        return self.before, self.left, self.right, self.after
+
 
 @dataclass(frozen=True, slots=True)
 class Resume:

@@ -128,7 +128,7 @@ def test_a_frame_is_looked_at_and_cut_out_once_while_the_window_slides(monkeypat
         model.between(windows[first : first + 3], HALF * 3)
     assert len(looked) == 12
     asked = [window for call in inner.calls for window, _ in call]
-    parts = {id(part) for window in asked for part in (window.before, window.left, window.right, window.after)}
+    parts = {id(part) for window in asked for part in window.frames}
     assert len(asked) == 9 and len(parts) == 12
 
 
@@ -156,7 +156,7 @@ def test_between_bars_the_network_gives_what_it_gives_of_the_picture_alone(pix_f
     alone = NetworkInterpolator(network, part, name="small", precision="fp32", scale=scale)
     taken = [
         replace(f, planes=tuple(p[area.slices(f.format, k)].copy() for k, p in enumerate(f.planes)))
-        for f in (window.before, window.left, window.right, window.after)
+        for f in window.frames
     ]
     ((expected,),) = alone.between([Window(*taken)], HALF)
     for index, (new, old) in enumerate(zip(made, window.left.planes, strict=True)):

@@ -157,7 +157,7 @@ def test_every_window_sees_consecutive_source_frames(lossless: Path) -> None:
     blend = Blend()
     run(lossless, interpolator=blend, factor=2, codec="ffv1")
     windows = [window for call in blend.calls for window, _ in call]
-    seen = [[number_of(f.planes[0]) for f in (w.before, w.left, w.right, w.after)] for w in windows]
+    seen = [[number_of(f.planes[0]) for f in w.frames] for w in windows]
     expected = [[max(0, i - 1), i, i + 1, min(23, i + 2)] for i in range(23)]
     assert seen == expected
 

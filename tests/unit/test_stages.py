@@ -58,9 +58,7 @@ def run(
     blend = Blend()
     items = list(make_frames(frames, plan, blend, joints=joints, begin=begin))
     made = [(i.time, i.planes[0].tobytes()) for i in items if isinstance(i, Frame)]
-    asked = [
-        [(tuple(f.time for f in (w.before, w.left, w.right, w.after)), t) for w, t in call] for call in blend.calls
-    ]
+    asked = [[(tuple(f.time for f in w.frames), t) for w, t in call] for call in blend.calls]
     return made, [i for i in items if isinstance(i, SegmentEnd)], asked
 
 

@@ -33,7 +33,7 @@ def gaps_of(marks: str, factor: int = 2) -> list[Gap]:
 
 def numbers(gap: Gap) -> tuple[int, ...] | None:
     w = gap.window
-    return None if w is None else tuple(int(f.planes[0][0, 0]) for f in (w.before, w.left, w.right, w.after))
+    return None if w is None else tuple(int(f.planes[0][0, 0]) for f in w.frames)
 
 
 def output(marks: str, factor: int, batch: int = 3) -> tuple[list[Frame], Tally, Blend]:

@@ -15,15 +15,15 @@ _ALL_SIDES = 0.25  # share of frames around the whole picture; the rest are bars
 
 def barred(sample: Sample, rng: np.random.Generator, *, share: float) -> Sample:
     """The sample with still edges in so large a share of its pictures, drawn one by one; the truth has them too."""
-    pictures = torch.cat([sample.window, sample.target[:, None]], dim=1)
-    size = pictures.shape[-1]
-    for index in np.flatnonzero(rng.random(len(sample.t)) < share):
-        seen = _opening(rng, size).to(pictures.device)
+
+    def bar(pictures: Tensor, _: Tensor) -> Tensor:
+        seen = _opening(rng, pictures.shape[-1]).to(pictures.device)
         black = rng.random() < _BLACK
         colour = np.full(3, rng.uniform(0, 0.03)) if black else rng.random(3)
         bars = torch.from_numpy(colour.astype(np.float32)).to(pictures.device).view(3, 1, 1)
-        pictures[index] = torch.lerp(bars.expand_as(pictures[index]), pictures[index], seen)
-    return Sample(pictures[:, :4], pictures[:, 4], sample.t, sample.spacing)
+        return torch.lerp(bars.expand_as(pictures), pictures, seen)
+
+    return sample.changed(rng, bar, share=share)
 
 
 def _opening(rng: np.random.Generator, size: int) -> Tensor:

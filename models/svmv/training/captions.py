@@ -63,13 +63,11 @@ class Writing:
 
 def captioned(sample: Sample, rng: np.random.Generator, *, share: float) -> Sample:
     """The sample with writing over so large a share of its pictures, drawn one by one; the truth has it too."""
-    chosen = np.flatnonzero(rng.random(len(sample.t)) < share)
-    pictures = torch.cat([sample.window, sample.target[:, None]], dim=1)
-    for index in chosen:
-        times = torch.cat([sample.t.new_tensor([-1.0, 0.0, 1.0, 2.0]), sample.t[index : index + 1]])
-        writing = _draw(rng, pictures.shape[-1], pictures.device)
-        pictures[index] = writing.over(pictures[index], times, rng)
-    return Sample(pictures[:, :4], pictures[:, 4], sample.t, sample.spacing)
+
+    def write(pictures: Tensor, times: Tensor) -> Tensor:
+        return _draw(rng, pictures.shape[-1], pictures.device).over(pictures, times, rng)
+
+    return sample.changed(rng, write, share=share)
 
 
 def _draw(rng: np.random.Generator, crop: int, device: torch.device) -> Writing:

@@ -6,7 +6,7 @@ the crop is converted on the device.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -69,6 +69,22 @@ class Sample:
     target: Tensor  # (B, 3, H, W)
     t: Tensor  # (B,)
     spacing: Tensor  # (B, 2), as in `SVMV.decode`
+
+    def changed(
+        self, rng: np.random.Generator, change: Callable[[Tensor, Tensor], Tensor], *, share: float
+    ) -> "Sample":
+        """The batch with something done to so large a share of its samples, drawn one by one.
+
+        Args:
+            rng: draws them.
+            change: from a sample's five pictures (5, 3, H, W), the target last, and their times (5,), to new ones.
+            share: of the samples.
+        """
+        pictures = torch.cat([self.window, self.target[:, None]], dim=1)
+        for index in np.flatnonzero(rng.random(len(self.t)) < share):
+            times = torch.cat([self.t.new_tensor([-1.0, 0.0, 1.0, 2.0]), self.t[index : index + 1]])
+            pictures[index] = change(pictures[index], times)
+        return Sample(pictures[:, :4], pictures[:, 4], self.t, self.spacing)
 
 
 @dataclass(frozen=True, slots=True)
