@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from svmv_cli.media.frame import Frame, PixelFormat, Plane
+from svmv_cli.pipeline.recent import Recent
 from svmv_cli.pipeline.windows import Interpolator, Window
 
 # What compression leaves of black, and nobody sees, in codes of 8 bits: at one place, and on the average of a line.
 _ANYWHERE, _MEAN = 8, 1
 _LINES = 16  # rows or columns looked at in one go: most films have no bars, and the first ones tell
 _SMALLEST = 64  # px: a window that shows less is nearly dark, and worked on whole
-_KEPT = 6  # frames whose parts are kept: those that the interpolator knows too
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,8 @@ class WithoutBars:
         self.inner = inner
         self._black = black
         self._shown: Area | None = None  # in this segment
-        self._parts: dict[int, tuple[Frame, Frame]] = {}  # frames and what is seen of them
+        # What is seen of a frame is one object every time, by which the interpolator knows it again.
+        self._parts: Recent[Frame] = Recent()
 
     @property
     def name(self) -> str:
@@ -141,7 +142,7 @@ class WithoutBars:
         area = self._area(windows)
         height, width = area.size
         self.inner.fit(height=height, width=width)
-        parts = [Window(*(self._part(frame, area) for frame in window.frames)) for window in windows]
+        parts = [Window(*(self._parts.of(frame, area.part) for frame in window.frames)) for window in windows]
         rows = self.inner.between(parts, phases)
         return [[_filled(w.left, area, planes) for planes in row] for w, row in zip(windows, rows, strict=True)]
 
@@ -152,22 +153,13 @@ class WithoutBars:
             return whole
         before = self._shown
         for frame in {id(frame): frame for window in windows for frame in window.frames}.values():
-            if id(frame) not in self._parts:
+            if frame not in self._parts:
                 area = Area.of(frame, self._black)
                 self._shown = area if self._shown is None else self._shown.around(area)
         assert self._shown is not None
         if self._shown != before:
             self._parts.clear()
         return self._shown if min(self._shown.size) >= min(_SMALLEST, *whole.size) else whole
-
-    def _part(self, frame: Frame, area: Area) -> Frame:
-        """What is seen of a frame; the same object every time, by which the interpolator knows it again."""
-        known = self._parts.get(id(frame))
-        if known is None:
-            known = self._parts[id(frame)] = (frame, area.part(frame))
-            while len(self._parts) > _KEPT:
-                del self._parts[next(iter(self._parts))]
-        return known[1]
 
 
 def _filled(frame: Frame, area: Area, part: tuple[Plane, ...]) -> tuple[Plane, ...]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import partial
@@ -18,11 +17,11 @@ from svmv_cli.pipeline.bars import WithoutBars
 from svmv_cli.pipeline.color import Converter, premultiplied, straight
 from svmv_cli.pipeline.devices import DTYPES, Precision, choose_precision, free_memory, open_device
 from svmv_cli.pipeline.failures import is_out_of_memory
+from svmv_cli.pipeline.recent import Recent
 from svmv_cli.pipeline.still import Still
 from svmv_cli.pipeline.windows import Window
 
 _TOGETHER = 2**24  # px that are made in one call on a GPU: eight instants of 1080p, two of 4K
-_CACHED = 6  # encoded frames kept: a window's four, and two that shot ends make it look back on
 
 
 def make_interpolator(
@@ -89,8 +88,7 @@ class NetworkInterpolator:
         self._tell = tell
         self._trained = network
         self._network = svmv.ready(network, converter.device, DTYPES[precision])
-        # Keyed by the frame object itself, which the entry keeps alive, so an id is never met twice.
-        self._cache: OrderedDict[int, tuple[Frame, svmv.Features]] = OrderedDict()
+        self._cache: Recent[svmv.Features] = Recent()
         self._small = svmv.smaller((converter.height, converter.width), self._shrink)  # in which motion is estimated
         # Px of a tile of these; None: pictures are worked on whole.
         self._side = memory.tile_side(
@@ -243,14 +241,7 @@ class NetworkInterpolator:
         return torch.tensor(each, dtype=torch.float32, device=self.converter.device)
 
     def _features(self, frame: Frame) -> svmv.Features:
-        known = self._cache.get(id(frame))
-        if known is None:
-            self._cache[id(frame)] = known = (frame, self._encode(frame))
-            while len(self._cache) > _CACHED:
-                self._cache.popitem(last=False)
-        else:
-            self._cache.move_to_end(id(frame))
-        return known[1]
+        return self._cache.of(frame, self._encode)
 
     def _encode(self, frame: Frame) -> svmv.Features:
         if self._side is not None:
