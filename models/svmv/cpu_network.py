@@ -211,7 +211,7 @@ class _Ensemble:
         self._radius = ensemble.radius
         self._sharpness = np.float32(1 if ensemble.peak is None else ensemble.peak.log_sharpness.exp().item())
         self._doubt = np.float32(ensemble.doubt.item())
-        self._evidence = np.float32(ensemble.evidence.item())
+        self._evidence, self._calm = np.float32(ensemble.evidence.item()), np.float32(ensemble.calm.item())
         # The shuffle reads channel 4·c + place for channel c of each of four pixels; ordered by place, runs stay whole.
         weight, bias = weights(convolution(ensemble.lift))
         order = torch.arange(len(bias)).view(-1, 4).T.flatten()
@@ -243,22 +243,23 @@ class _Ensemble:
         out = arrays.tensor(joined)
         for conv in self._layers:
             out = conv(out)
-        members = arrays.empty(2 * B, 6 * self._members + 1, h, w)
+        members = arrays.empty(2 * B, 6 * self._members + 2, h, w)
         rate = (1 / spacing.T.flatten()).float().numpy()
         head = arrays.channels_last(out)
         moves, curve = arrays.empty(B, h, w), arrays.empty(2 * B, h, w, 2)
         motion_numba.moving(*halves, np.float32(SAME), moves)
         motion_numba.bend(head, known, rate, curve)
-        motion_numba.unfold(head, known, curve, moves, rate, self._doubt, self._evidence, members)
+        motion_numba.unfold(head, known, curve, moves, rate, self._doubt, self._evidence, self._calm, members)
         packed = torch.from_numpy(members)
-        each = packed[:, :-1].view(2 * B, self._members, 6, h, w)
+        each = packed[:, :-2].view(2 * B, self._members, 6, h, w)
         return PackedMotion(
             pictures=torch.cat([left.picture, right.picture]),
             velocity=each[:, :, 0:2],
             acceleration=each[:, :, 2:4],
             logit=each[:, :, 4],
             slope=each[:, :, 5],
-            sharpness=packed[:, -1:],
+            sharpness=packed[:, -2:-1],
+            still=packed[:, -1:],
             levels=levels,
             size=size,
             whole=packed,

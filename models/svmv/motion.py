@@ -18,7 +18,12 @@ from svmv.warp import warp
 SAME = 0.5 / 255  # of a colour: what rounding to eight bits hides
 _DISTRUST = 3.0  # training starts with a twentieth of the measured peak
 _LOOSE = 5.0  # without evidence a place hardly stands still
+# Where motion is less than a pixel, both pictures laid over each other are nearer to the one half way than what is
+# splatted between pixels: off by u²/8 of the second derivative, against (u/4)(1 − u/2).
+CALM = 0.5  # px at 1/2
 _LOGIT_RANGE = 7.0  # weights between e^-7 and e^7: float32 sums stay exact enough, no member can switch others off
+STILL_RANGE = (-12.0, 7.0)  # of the log weight of what stands still, which can be as good as nothing
+STILL_COST = 40.0  # log weight that it loses per unit by which the two pictures differ at the pixel
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,7 @@ class Motion:
     logit: Tensor  # (2B, M, h, w): log weight at t=½
     slope: Tensor  # (2B, M, h, w): its change with t
     sharpness: Tensor  # (2B, 1, h, w), 0 to 2: how much of the splat's softening is taken back before it
+    still: Tensor  # (2B, 1, h, w): log weight of one more member, which stands still; see `synthesis.standing`
     levels: list[Level]  # coarsest first; training supervises them
     size: tuple[int, int]  # (H, W) before padding
 
@@ -57,13 +63,13 @@ class Motion:
 
     def finite(self) -> Tensor:
         """Whether all of it are numbers: (), bool, on its device, which is not waited for."""
-        fields = (self.velocity, self.acceleration, self.logit, self.slope, self.sharpness)
+        fields = (self.velocity, self.acceleration, self.logit, self.slope, self.sharpness, self.still)
         return torch.stack([field.isfinite().all() for field in fields]).all()
 
     def members(self) -> Tensor:
-        """(2B, 6·M + 1, h, w), contiguous: per member velocity, acceleration, logit, slope; then sharpness."""
+        """(2B, 6·M + 2, h, w), contiguous: per member velocity, acceleration, logit, slope; then sharpness, still."""
         each = [self.velocity, self.acceleration, self.logit.unsqueeze(2), self.slope.unsqueeze(2)]
-        return torch.cat([torch.cat(each, dim=2).flatten(1, 2), self.sharpness], dim=1).contiguous()
+        return torch.cat([torch.cat(each, dim=2).flatten(1, 2), self.sharpness, self.still], dim=1).contiguous()
 
 
 class Ensemble(nn.Module):
@@ -79,12 +85,13 @@ class Ensemble(nn.Module):
         width = config.head_channels
         self.body = nn.Sequential(conv(16 + 2 * config.detail_channels + 3 + 4 + 1 + window, width), conv(width, width))
         # Per member: velocity (2), acceleration (2), logit, slope. For all: gate of the measured acceleration, Δv (2),
-        # sharpness, hold and, where there is one, trust in the peak.
+        # sharpness, standing still and, where there is one, trust in the peak.
         self.head = nn.Conv2d(width, 6 * config.members + 5 + (self.radius > 0), 3, 1, 1)
         nn.init.normal_(self.head.weight, std=1e-2)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
         self.doubt = nn.Parameter(torch.tensor(10.0))  # log weight lost per unit of photometric error
-        self.evidence = nn.Parameter(torch.tensor(80.0))  # hold gained per unit that standing still explains better
+        self.evidence = nn.Parameter(torch.tensor(160.0))  # `still` gained per unit that standing still explains better
+        self.calm = nn.Parameter(torch.tensor(7.0))  # the same gained where there is no motion
 
     def forward(
         self, left: Features, right: Features, levels: list[Level], *, size: tuple[int, int], spacing: Tensor
@@ -117,16 +124,16 @@ class Ensemble(nn.Module):
         mistake = error.abs().mean(dim=1, keepdim=True)
         moves = moving(left.half, right.half).repeat(2, 1, 1, 1)[:, None]
         # Captions stand still over whatever passes behind them, and the motion found is that of the larger surface.
-        saved = F.avg_pool2d(mistake - change, 5, stride=1, padding=2, count_include_pad=False)
-        hold = torch.sigmoid(out[:, 6 * M + 4 : 6 * M + 5] - _LOOSE + self.evidence * saved)
-        moves = moves * (1 - hold[:, None])
+        saved = F.avg_pool2d(mistake - change, 3, stride=1, padding=1, count_include_pad=False)
+        calm = (1 - (near / CALM).square().sum(dim=1, keepdim=True)).clamp_min(0)
         return Motion(
             pictures=torch.cat([left.picture, right.picture]),
             velocity=2 * (shared[:, None] + member[:, :, 0:2]) * moves,  # px at 1/2 → px
             acceleration=2 * (curve[:, None] + member[:, :, 2:4]) * moves,
-            logit=member[:, :, 4] - self.doubt * torch.lerp(mistake, change, hold),
+            logit=member[:, :, 4] - self.doubt * mistake,
             slope=member[:, :, 5],
             sharpness=2 * torch.sigmoid(out[:, 6 * M + 3 : 6 * M + 4]),
+            still=out[:, 6 * M + 4 : 6 * M + 5] - _LOOSE + self.evidence * saved + self.calm * calm,
             levels=levels,
             size=size,
         )

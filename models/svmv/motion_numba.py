@@ -10,11 +10,13 @@ from numba import prange
 
 from svmv.bfloat16_numba import stored, value
 from svmv.jit import inlined, kernel, part
+from svmv.motion import _LOOSE, CALM
 from svmv.vectors_numba import copy_run, mix_four
 from svmv.volume_numba import doubled, sigmoid
 from svmv.window_numba import look
 
-_ONE, _TWO, _THREE, _FOUR, _FIVE, _HALF, _16TH = (np.float32(k) for k in (1, 2, 3, 4, 5, 1 / 2, 1 / 16))
+_ONE, _TWO, _THREE, _FOUR, _HALF, _16TH = (np.float32(k) for k in (1, 2, 3, 4, 1 / 2, 1 / 16))
+_WARY, _PER_CALM = np.float32(_LOOSE), np.float32(1 / CALM)
 
 
 @kernel
@@ -120,15 +122,15 @@ def _mistake(exact):  # type: ignore[no-untyped-def]
 
 @part
 def _around_each(known, y):  # type: ignore[no-untyped-def]
-    """For each pixel of row y of a `known`, (h, w, 10), the mean of what standing still saves on 5 × 5 pixels."""
+    """For each pixel of row y of a `known`, (h, w, 10), the mean of what standing still saves on 3 × 3 pixels."""
     H, W, _ = known.shape
-    first, end = max(y - 2, 0), min(y + 3, H)
+    first, end = max(y - 1, 0), min(y + 2, H)
     column, mean = np.zeros(W, np.float32), np.empty(W, np.float32)
     for near in range(first, end):
         for x in range(W):
             column[x] += known[near, x, 9]
     for x in range(W):
-        left, right = max(x - 2, 0), min(x + 3, W)
+        left, right = max(x - 1, 0), min(x + 2, W)
         total = np.float32(0)
         for near in range(left, right):
             total += column[near]
@@ -175,7 +177,7 @@ def bend(head, known, rate, curve):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def unfold(head, known, curve, moves, rate, doubt, evidence, members):  # type: ignore[no-untyped-def]
+def unfold(head, known, curve, moves, rate, doubt, evidence, calm, members):  # type: ignore[no-untyped-def]
     """The head's output → what `Motion` holds.
 
     Args:
@@ -185,16 +187,17 @@ def unfold(head, known, curve, moves, rate, doubt, evidence, members):  # type: 
         moves: (B, h, w), as `moving` gave it.
         rate: (N,), r of `motion.acceleration`.
         doubt: log weight lost per unit of photometric error.
-        evidence: hold gained per unit of it that standing still saves.
-        members: (N, 6·M + 1, h, w), planar, out; per member velocity, acceleration, logit, slope; then sharpness.
+        evidence: log weight of standing still gained per unit of it that this saves.
+        calm: the same gained where nothing moves.
+        members: (N, 6·M + 2, h, w), planar, out, as `Motion.members` has them.
     """
     N, H, W, K = head.shape
-    M = (members.shape[1] - 1) // 6
+    M = members.shape[1] // 6
     for row in prange(N * H):
         n, y = row // H, row % H
         partner = (n + N // 2) % N
         part = _HALF if rate[n] > 0 and rate[partner] > 0 else _ONE
-        out, read, moved = head[n, y], known[n, y], moves[n % len(moves), y].copy()
+        out, read, moved = head[n, y], known[n, y], moves[n % len(moves), y]
         saved = _around_each(known[n], y)
         # Turned round first: every plane's row is then written in one run.
         said, base = np.empty((K, W), np.float32), np.empty((5, W), np.float32)
@@ -202,9 +205,7 @@ def unfold(head, known, curve, moves, rate, doubt, evidence, members):  # type: 
             for k in range(K):
                 said[k, x] = value(out[x, k])
         for x in range(W):
-            hold = sigmoid(said[6 * M + 4, x] - _FIVE + evidence * saved[x])
-            moved[x] *= _ONE - hold
-            base[4, x] = doubt * (_mistake(read[x]) - hold * read[x, 9])
+            base[4, x] = doubt * _mistake(read[x])
             trust = sigmoid(said[6 * M + 5, x] - _THREE) if K > 6 * M + 5 else np.float32(0)
             for axis in range(2):
                 base[axis, x] = read[x, 3 + axis] + said[6 * M + 1 + axis, x] + trust * read[x, 7 + axis]
@@ -222,3 +223,6 @@ def unfold(head, known, curve, moves, rate, doubt, evidence, members):  # type: 
                 members[n, 6 * m + 5, y, x] = said[6 * m + 5, x]
         for x in range(W):
             members[n, 6 * M, y, x] = _TWO * sigmoid(said[6 * M + 3, x])
+            across, along = _PER_CALM * read[x, 3], _PER_CALM * read[x, 4]
+            rest = max(_ONE - (across * across + along * along), np.float32(0))
+            members[n, 6 * M + 1, y, x] = said[6 * M + 4, x] - _WARY + evidence * saved[x] + calm * rest

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from svmv.backends import Backend, fastest, waves
-from svmv.motion import Motion
+from svmv.motion import STILL_COST, STILL_RANGE, Motion
 from svmv.splat import splat
 from svmv.volume import double
 
@@ -16,7 +16,7 @@ def synthesize(motion: Motion, t: Tensor, *, backend: Backend = "auto") -> Tenso
     """Pictures at the times t between I₀ (0) and I₁ (1).
 
     Each anchor's members are splatted with weight (1−s)·exp(logit), s its local time: near an anchor that anchor
-    decides, and at t = 0 and t = 1 its pixels come back in place.
+    decides, and at t = 0 and t = 1 its pixels come back in place. One more member stands still, see `standing`.
 
     Args:
         motion: of B windows.
@@ -49,6 +49,7 @@ def trial(device: torch.device, backend: Backend) -> Tensor:
         logit=waves(device, 2, 4, 12, 20, pace=1.1),
         slope=waves(device, 2, 4, 12, 20, pace=0.2),
         sharpness=1 + waves(device, 2, 1, 12, 20, pace=0.5),
+        still=12 * waves(device, 2, 1, 12, 20, pace=0.4),
         levels=[],
         size=(23, 39),
     )
@@ -65,11 +66,14 @@ def _at(motion: Motion, t: Tensor, backend: Backend) -> Tensor:
     local = torch.cat([t, 1 - t]).float()
     offsets, logits = motion.trajectory(local)
     N, M, _, h, w = offsets.shape
-    up = double(torch.cat([offsets.reshape(N, 2 * M, h, w), logits, motion.sharpness], dim=1))
+    up = double(torch.cat([offsets.reshape(N, 2 * M, h, w), logits, motion.sharpness, motion.still], dim=1))
     H, W = up.shape[2:]
     offsets, weights = up[:, : 2 * M].reshape(N, M, 2, H, W), up[:, 2 * M : 3 * M].exp()
-    carried = sharpened(motion.pictures, offsets, weights, up[:, 3 * M :])
-    total, norm = splat(carried, offsets, weights * (1 - local).view(N, 1, 1, 1), backend=backend)
+    carried = sharpened(motion.pictures, offsets, weights, up[:, 3 * M : 3 * M + 1])
+    stays = standing(motion.pictures, up[:, 3 * M + 1 :])
+    share = (1 - local).view(N, 1, 1, 1)
+    total, norm = splat(carried, offsets, weights / (1 + stays) * share, backend=backend)
+    total, norm = total + stays * share * motion.pictures, norm + stays * share
     total, norm = total[:B] + total[B:], norm[:B] + norm[B:]
     s = t.float().view(B, 1, 1, 1)
     blend = (1 - s) * motion.pictures[:B] + s * motion.pictures[B:]
@@ -99,3 +103,21 @@ def sharpened(pictures: Tensor, offsets: Tensor, weights: Tensor, sharpness: Ten
     across = padded[:, :, 1:-1, :-2] + padded[:, :, 1:-1, 2:] - 2 * pictures
     down = padded[:, :, :-2, 1:-1] + padded[:, :, 2:, 1:-1] - 2 * pictures
     return pictures - soft[:, :1] * across - soft[:, 1:] * down
+
+
+def standing(pictures: Tensor, still: Tensor) -> Tensor:
+    """Weights of the member that stands still: at full size, where one pixel is a letter's and the next is not.
+
+    The volume says at 1/2 size where something may lie still over what moves; of these places it is the pixels that
+    both pictures agree on. What weight it has the others lose: a letter is not carried off as well.
+
+    Args:
+        pictures: (N, C ≥ 3, H, W), as in `Motion`.
+        still: (N, 1, H, W), its log weight where the pictures agree.
+
+    Returns:
+        (N, 1, H, W).
+    """
+    rgb = pictures[:, :3]
+    change = (rgb - rgb.roll(len(rgb) // 2, 0)).abs().mean(dim=1, keepdim=True)
+    return (still - STILL_COST * change).clamp(*STILL_RANGE).exp()

@@ -12,14 +12,13 @@ import torch
 from numba import prange
 from torch import Tensor
 
-from svmv.jit import inlined, kernel, part
-from svmv.motion import _LOGIT_RANGE, Motion
+from svmv.carried_numba import at_time, enlarged, sharpened, softening, standing
+from svmv.jit import kernel, part
+from svmv.motion import Motion
 from svmv.vectors_numba import add_four_times
 from svmv.volume_numba import doubled
 
-_ZERO, _QUARTER, _HALF, _ONE, _TWO, _ROOM = (np.float32(k) for k in (0, 0.25, 0.5, 1, 2, 0.75))
-_64TH, _6TH, _24TH, _120TH = (np.float32(1 / k) for k in (64, 6, 24, 120))
-_LIMIT = np.float32(_LOGIT_RANGE)
+_ZERO, _ONE = np.float32(0), np.float32(1)
 _FEWEST_ROWS = 16  # of a job; a job's band of targets is that much larger than its rows anyway
 
 Array = npt.NDArray[np.float32]
@@ -95,16 +94,16 @@ def _jobs(furthest: Array, local: Array, *, height: int, row_size: int) -> npt.N
 @kernel
 def _scatter(pictures, members, local, jobs, lanes, grid):  # type: ignore[no-untyped-def]
     """Each job's rows into its own band of the grid: C channels, the norm behind them, up to `lanes`."""
-    H, W, C = pictures.shape[1:]
+    N, H, W, C = pictures.shape
     K, h, w = members.shape[1:]
-    M = (K - 1) // 6
+    M = K // 6
     for job in prange(len(jobs)):
         n, first, last, top, bottom, place = jobs[job]
         band = grid[place : place + (bottom - top) * W * lanes]
         band[:] = 0
-        half = np.empty((2, 3 * M + 1, w), np.float32)  # the two latest rows of the volume at this time
+        half = np.empty((2, 3 * M + 2, w), np.float32)  # the two latest rows of the volume at this time
         held = np.full(2, -1)
-        fine = np.empty((3 * M + 1, W), np.float32)
+        fine = np.empty((3 * M + 2, W), np.float32)
         soft = np.empty((3, W), np.float32)
         carried = np.zeros((W, lanes), np.float32)
         places, shares = np.full(W, -1, np.int32), np.empty((4, W), np.float32)
@@ -112,104 +111,14 @@ def _scatter(pictures, members, local, jobs, lanes, grid):  # type: ignore[no-un
             upper, lower, down = doubled(y, h)
             for row in (upper, lower):
                 if held[row % 2] != row:
-                    _at_time(members[n, :, row], local[n], half[row % 2])
+                    at_time(members[n, :, row], local[n], half[row % 2])
                     held[row % 2] = row
-            _enlarged(half[upper % 2], half[lower % 2], down, fine)
-            _softening(fine, M, soft)
-            _sharpened(pictures[n, max(y - 1, 0)], pictures[n, y], pictures[n, min(y + 1, H - 1)], soft, C, carried)
+            enlarged(half[upper % 2], half[lower % 2], down, fine)
+            own, start = pictures[n, y], (y - top) * W * lanes
+            standing(fine, M, own, pictures[(n + N // 2) % N, y], _ONE - local[n], band[start : start + W * lanes])
+            softening(fine, M, soft)
+            sharpened(pictures[n, max(y - 1, 0)], own, pictures[n, min(y + 1, H - 1)], soft, C, carried)
             _spread(fine, M, carried, y, H, W, top, bottom, _ONE - local[n], places, shares, band)
-
-
-@part
-def _at_time(members, s, out):  # type: ignore[no-untyped-def]
-    """A row of the volume at a local time: M columns, M rows, M log weights, sharpness; see `Motion.trajectory`."""
-    K, w = members.shape
-    M = (K - 1) // 6
-    bend = s * s - s
-    for m in range(M):
-        for x in range(w):
-            out[m, x] = members[6 * m, x] * s + members[6 * m + 2, x] * bend
-            out[M + m, x] = members[6 * m + 1, x] * s + members[6 * m + 3, x] * bend
-            logit = members[6 * m + 4, x] + members[6 * m + 5, x] * (s - _HALF)
-            out[2 * M + m, x] = min(max(logit, -_LIMIT), _LIMIT)
-    for x in range(w):
-        out[3 * M, x] = members[6 * M, x]
-
-
-@part
-def _enlarged(upper, lower, down, fine):  # type: ignore[no-untyped-def]
-    """One row at full size between two at half size, bilinear; log weights become weights."""
-    K, w = upper.shape
-    M = (K - 1) // 3
-    row = np.empty(w, np.float32)
-    for k in range(K):
-        for x in range(w):
-            row[x] = upper[k, x] + (lower[k, x] - upper[k, x]) * down
-        out = fine[k]
-        out[0], out[2 * w - 1] = row[0], row[w - 1]
-        for x in range(1, w):
-            out[2 * x - 1] = row[x - 1] * _ROOM + row[x] * _QUARTER
-            out[2 * x] = row[x - 1] * _QUARTER + row[x] * _ROOM
-    for k in range(2 * M, 3 * M):
-        for x in range(2 * w):
-            fine[k, x] = _exponential(fine[k, x])
-
-
-@inlined
-def _exponential(x):  # type: ignore[no-untyped-def]
-    """e^x for |x| ≤ 24, to 1e-5 of itself; loops over it are vectorised: (e^(x/64))^64 by Taylor and six squarings."""
-    y = x * _64TH
-    e = _ONE + y * (_ONE + y * (_HALF + y * (_6TH + y * (_24TH + y * _120TH))))
-    e = e * e
-    e = e * e
-    e = e * e
-    e = e * e
-    e = e * e
-    return e * e
-
-
-@part
-def _softening(fine, M, soft):  # type: ignore[no-untyped-def]
-    """½·f(1−f)·sharpness across and down, the members' mean by weight; see `synthesis.sharpened`."""
-    W = fine.shape[1]
-    soft[:] = 0
-    for m in range(M):
-        for x in range(W):
-            fx = fine[m, x] - np.floor(fine[m, x])
-            fy = fine[M + m, x] - np.floor(fine[M + m, x])
-            weight = fine[2 * M + m, x]
-            soft[0, x] += weight * fx * (_ONE - fx)
-            soft[1, x] += weight * fy * (_ONE - fy)
-            soft[2, x] += weight
-    for x in range(W):
-        scale = _HALF * fine[3 * M, x] / soft[2, x]
-        soft[0, x] *= scale
-        soft[1, x] *= scale
-
-
-@part
-def _sharpened(above, own, below, soft, C, carried):  # type: ignore[no-untyped-def]
-    """What the pixels of a row carry; the norm's one behind it."""
-    W = own.shape[0]
-    if C == 3:  # said one by one, so that the loop becomes one over vectors
-        for x in range(1, W - 1):
-            a, b = soft[0, x], soft[1, x]
-            carried[x, 0] = _sharp(own[x - 1, 0], own[x, 0], own[x + 1, 0], above[x, 0], below[x, 0], a, b)
-            carried[x, 1] = _sharp(own[x - 1, 1], own[x, 1], own[x + 1, 1], above[x, 1], below[x, 1], a, b)
-            carried[x, 2] = _sharp(own[x - 1, 2], own[x, 2], own[x + 1, 2], above[x, 2], below[x, 2], a, b)
-            carried[x, 3] = _ONE
-    for x in range(0, W, W - 1 if C == 3 else 1):
-        left, right = max(x - 1, 0), min(x + 1, W - 1)
-        for c in range(C):
-            carried[x, c] = _sharp(
-                own[left, c], own[x, c], own[right, c], above[x, c], below[x, c], soft[0, x], soft[1, x]
-            )
-        carried[x, C] = _ONE
-
-
-@inlined
-def _sharp(left, own, right, above, below, across, down):  # type: ignore[no-untyped-def]
-    return own - across * (left + right - _TWO * own) - down * (above + below - _TWO * own)
 
 
 @part

@@ -9,7 +9,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from svmv.motion import _LOGIT_RANGE, Motion
+from svmv.motion import _LOGIT_RANGE, STILL_COST, STILL_RANGE, Motion
 from svmv.splat_triton import BLOCK, check_device, check_size, drop, landing, launching_on
 
 
@@ -33,7 +33,9 @@ def synthesize_triton(motion: Motion, t: Tensor, *, hole: float) -> Tensor:
     out = pictures.new_empty(B, T, C, H, W)
     blocks = triton.cdiv(H * W, BLOCK)
     with launching_on(pictures):
-        _scatter[(blocks * T, N)](pictures, members, times, grid, M, H, W, B, T, C, lanes, _LOGIT_RANGE, BLOCK)
+        _scatter[(blocks * T, N)](
+            pictures, members, times, grid, M, H, W, B, T, C, lanes, _LOGIT_RANGE, STILL_COST, *STILL_RANGE, BLOCK
+        )
         _finish[(blocks, B * T)](pictures, times, grid, out, hole, H, W, B, T, C, lanes, BLOCK)
     height, width = motion.size
     return out[..., :height, :width]
@@ -106,6 +108,9 @@ def _scatter(  # type: ignore[no-untyped-def]
     C: tl.constexpr,
     LANES: tl.constexpr,
     LIMIT: tl.constexpr,
+    COST: tl.constexpr,
+    LEAST: tl.constexpr,
+    MOST: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
     """Every pixel of an anchor, M times, into the grid (B, T, C + 1, H, W): C channels, the norm behind them."""
@@ -124,7 +129,7 @@ def _scatter(  # type: ignore[no-untyped-def]
     upper, lower, down = _doubled(y, h)
     places = (upper * w + left, upper * w + right, lower * w + left, lower * w + right)
     shares = ((1 - down) * (1 - along), (1 - down) * along, down * (1 - along), down * along)
-    volume = members + n.to(tl.int64) * (6 * M + 1) * small
+    volume = members + n.to(tl.int64) * (6 * M + 2) * small
     across, below, total = tl.zeros([BLOCK], tl.float32), tl.zeros([BLOCK], tl.float32), tl.zeros([BLOCK], tl.float32)
     for m in range(M):
         dx, dy, weight = _member(volume + 6 * m * small, places, shares, small, s, LIMIT)
@@ -133,14 +138,44 @@ def _scatter(  # type: ignore[no-untyped-def]
         below += weight * fy * (1 - fy)
         total += weight
     sharpness = 0.5 * _mixed(_four(volume + 6 * M * small, places), shares) / total
-    carried = _sharpened(
-        pictures + n.to(tl.int64) * C * size, x, y, H, W, across * sharpness, below * sharpness, C, LANES
-    )
+    own = pictures + n.to(tl.int64) * C * size
+    carried = _sharpened(own, x, y, H, W, across * sharpness, below * sharpness, C, LANES)
     target = grid + (b * T + k).to(tl.int64) * (C + 1) * size
+    still = _mixed(_four(volume + (6 * M + 1) * small, places), shares)
+    other = pictures + ((n + B) % (2 * B)).to(tl.int64) * C * size
+    stays = _standing(own, other, target, at, live, still, 1 - s, size, C, LANES, COST, LEAST, MOST)
     for m in range(M):
         dx, dy, weight = _member(volume + 6 * m * small, places, shares, small, s, LIMIT)
         x0, y0, fx, fy, near = landing(x + dx, y + dy, live, H, W)
-        drop(target, carried, weight * (1 - s), x0, y0, fx, fy, near, H, W, C, LANES)
+        drop(target, carried, weight / (1 + stays) * (1 - s), x0, y0, fx, fy, near, H, W, C, LANES)
+
+
+@triton.jit
+def _standing(  # type: ignore[no-untyped-def]
+    own,
+    other,
+    target,
+    at,
+    live,
+    still,
+    share,
+    size,
+    C: tl.constexpr,
+    LANES: tl.constexpr,
+    COST: tl.constexpr,
+    LEAST: tl.constexpr,
+    MOST: tl.constexpr,
+):
+    """What stands still of a run of pixels, added where it is; returns its weights. See `synthesis.standing`."""
+    lane = tl.arange(0, LANES)[:, None]
+    plane = lane * size + at[None, :]
+    here = tl.load(own + plane, mask=lane < C, other=0.0)
+    there = tl.load(other + plane, mask=lane < C, other=0.0)
+    change = tl.sum(tl.where(lane < 3, tl.abs(here - there), 0.0), axis=0) / 3
+    stays = tl.exp(tl.clamp(still - COST * change, LEAST, MOST))
+    kept = tl.where(lane == C, 1.0, here) * (stays * share)[None, :]
+    tl.atomic_add(target + plane, kept, mask=live[None, :] & (lane <= C), sem="relaxed")
+    return stays
 
 
 @triton.jit

@@ -158,17 +158,18 @@ def enlarged(motion: Motion, pictures: Tensor, size: tuple[int, int]) -> Motion:
         pictures: (2B, C, H, W), k times as large as the padded ones the motion was found in.
         size: of the pictures, without the padding.
     """
-    fields = motion.velocity, motion.acceleration, motion.logit, motion.slope, motion.sharpness
-    velocity, acceleration, logit, slope, sharpness = fields
+    velocity, acceleration = motion.velocity, motion.acceleration
+    others = (motion.logit, motion.slope, motion.sharpness, motion.still)
     N, M, _, h, w = velocity.shape
     while 2 * h < pictures.shape[2]:
         velocity, acceleration = 2 * velocity, 2 * acceleration
-        each = [velocity.flatten(1, 2), acceleration.flatten(1, 2), logit, slope, sharpness]
+        each = [velocity.flatten(1, 2), acceleration.flatten(1, 2), *others]
         h, w = 2 * h, 2 * w
-        doubled = double(torch.cat(each, dim=1)).split([2 * M, 2 * M, M, M, 1], dim=1)  # type: ignore[no-untyped-call]
+        sizes = [field.shape[1] for field in each]
+        doubled = double(torch.cat(each, dim=1)).split(sizes, dim=1)  # type: ignore[no-untyped-call]
         velocity, acceleration = (field.reshape(N, M, 2, h, w) for field in doubled[:2])
-        logit, slope, sharpness = doubled[2:]
-    return Motion(pictures, velocity, acceleration, logit, slope, sharpness, motion.levels, size)
+        others = doubled[2:]
+    return Motion(pictures, velocity, acceleration, *others, levels=motion.levels, size=size)
 
 
 def smaller(size: tuple[int, int], shrink: int) -> tuple[int, int]:

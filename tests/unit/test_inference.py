@@ -58,7 +58,7 @@ def test_every_stage_equals_the_definition(networks: list[SVMV], which: int, siz
     spacing = torch.tensor([[1.0, 2.0], [torch.inf, 0.5]])
     motion = network.decode((window[0], window[1], window[2], window[3]), size=size, spacing=spacing)
     found = quick.decode((twin[0], twin[1], twin[2], twin[3]), size=size, spacing=spacing)
-    for name in ("velocity", "acceleration", "logit", "slope", "sharpness", "pictures"):
+    for name in ("velocity", "acceleration", "logit", "slope", "sharpness", "still", "pictures"):
         expected = getattr(motion, name)
         reach = float(expected.abs().max()) + 1
         torch.testing.assert_close(getattr(found, name), expected, atol=2e-3 * reach, rtol=0)

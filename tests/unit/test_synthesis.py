@@ -29,6 +29,7 @@ def volume(seed: int, *, B: int = 2, M: int = 3, C: int = 3, h: int = 20, w: int
         logit=draw(M) * 4,
         slope=draw(M) * 3,
         sharpness=draw(1).abs(),
+        still=draw(1) * 12,
         levels=[],
         size=(2 * h - 3, 2 * w - 1),
     )

@@ -189,13 +189,14 @@ def test_weights_from_before_a_place_could_stand_still_give_what_they_gave(tmp_p
     place = 16 + 2 * SMALL.detail_channels + 7
     with torch.no_grad():
         ensemble.evidence.zero_()
+        ensemble.calm.zero_()
         ensemble.head.bias[6 * M + 4] = -25
         ensemble.head.weight[6 * M + 4] = 0
         ensemble.body[0][0].weight[:, place] = 0
     rows = [k for k in range(ensemble.head.out_channels) if k != 6 * M + 4]
     columns = [k for k in range(ensemble.body[0][0].in_channels) if k != place]
     old = network.state_dict()
-    del old["ensemble.evidence"]
+    del old["ensemble.evidence"], old["ensemble.calm"]
     for key in ("ensemble.head.weight", "ensemble.head.bias"):
         old[key] = old[key][rows]
     old["ensemble.body.0.0.weight"] = old["ensemble.body.0.0.weight"][:, columns]
