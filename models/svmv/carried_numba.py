@@ -79,9 +79,6 @@ def standing(fine, M, own, other, scale, target):  # type: ignore[no-untyped-def
     for x in range(W):
         change = abs(own[x, 0] - other[x, 0]) + abs(own[x, 1] - other[x, 1]) + abs(own[x, 2] - other[x, 2])
         stays[x] = _exponential(min(max(stays[x] - _COST * _THIRD * change, _LEAST), _MOST))
-    for m in range(2 * M, 3 * M):
-        for x in range(W):
-            fine[m, x] /= _ONE + stays[x]
     if C == 3:  # said one by one, so that the loop becomes one over vectors
         for x in range(W):
             share = stays[x] * scale
@@ -89,12 +86,17 @@ def standing(fine, M, own, other, scale, target):  # type: ignore[no-untyped-def
             target[4 * x + 1] += share * own[x, 1]
             target[4 * x + 2] += share * own[x, 2]
             target[4 * x + 3] += share
-        return
+    else:
+        for x in range(W):
+            share = stays[x] * scale
+            for c in range(C):
+                target[lanes * x + c] += share * own[x, c]
+            target[lanes * x + C] += share
     for x in range(W):
-        share = stays[x] * scale
-        for c in range(C):
-            target[lanes * x + c] += share * own[x, c]
-        target[lanes * x + C] += share
+        stays[x] = _ONE / (_ONE + stays[x])
+    for m in range(2 * M, 3 * M):
+        for x in range(W):
+            fine[m, x] *= stays[x]
 
 
 @part
