@@ -199,7 +199,7 @@ def test_kernels_compile_without_a_device(capability: int, tmp_path: Path, monke
             [floats, floats, whole, whole, floats, floats, floats, "i32", "i32"],
             [32, 32, 8, 8, 3, 16],
         ),
-        (synthesis_triton._scatter, [floats] * 4 + ["i32"] * 5, [3, 4, 7.0, 256]),
+        (synthesis_triton._scatter, [floats] * 4 + ["i32"] * 5, [3, 4, 7.0, 40.0, -12.0, 7.0, 256]),
         (synthesis_triton._finish, [floats] * 4 + ["fp32"] + ["i32"] * 4, [3, 4, 256]),
     ]
     gathering = splat_triton._gather, correlation_triton._lookup, synthesis_triton._finish
