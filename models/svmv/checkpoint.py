@@ -40,8 +40,8 @@ def load(name: str | Path = "base") -> SVMV:
 
 
 def _grow(weights: dict[str, Tensor], model: SVMV) -> None:
-    """Weights from before a place could stand still: no weight for what it reads, none of it does."""
-    weights.setdefault("ensemble.calm", torch.zeros(()))
+    """Weights from before something could stand still: no weight for what says so, nothing does."""
+    weights.setdefault("ensemble.calm", torch.zeros(()))  # nor more of it where nothing moves, which came last
     ensemble, first, head = model.ensemble, "ensemble.body.0.0.weight", "ensemble.head"
     if weights[f"{head}.bias"].shape[0] + 1 != ensemble.head.out_channels:
         return

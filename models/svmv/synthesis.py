@@ -67,10 +67,10 @@ def _at(motion: Motion, t: Tensor, backend: Backend) -> Tensor:
     offsets, logits = motion.trajectory(local)
     N, M, _, h, w = offsets.shape
     up = double(torch.cat([offsets.reshape(N, 2 * M, h, w), logits, motion.sharpness, motion.still], dim=1))
-    H, W = up.shape[2:]
-    offsets, weights = up[:, : 2 * M].reshape(N, M, 2, H, W), up[:, 2 * M : 3 * M].exp()
-    carried = sharpened(motion.pictures, offsets, weights, up[:, 3 * M : 3 * M + 1])
-    stays = standing(motion.pictures, up[:, 3 * M + 1 :])
+    flat, logits, sharpness, still = torch.split(up, [2 * M, M, 1, 1], dim=1)
+    offsets, weights = flat.reshape(N, M, 2, *up.shape[2:]), logits.exp()
+    carried = sharpened(motion.pictures, offsets, weights, sharpness)
+    stays = standing(motion.pictures, still)
     share = (1 - local).view(N, 1, 1, 1)
     total, norm = splat(carried, offsets, weights / (1 + stays) * share, backend=backend)
     total, norm = total + stays * share * motion.pictures, norm + stays * share

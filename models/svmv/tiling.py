@@ -159,17 +159,17 @@ def enlarged(motion: Motion, pictures: Tensor, size: tuple[int, int]) -> Motion:
         size: of the pictures, without the padding.
     """
     velocity, acceleration = motion.velocity, motion.acceleration
-    others = (motion.logit, motion.slope, motion.sharpness, motion.still)
+    others: tuple[Tensor, ...] = (motion.logit, motion.slope, motion.sharpness, motion.still)
     N, M, _, h, w = velocity.shape
     while 2 * h < pictures.shape[2]:
         velocity, acceleration = 2 * velocity, 2 * acceleration
         each = [velocity.flatten(1, 2), acceleration.flatten(1, 2), *others]
         h, w = 2 * h, 2 * w
-        sizes = [field.shape[1] for field in each]
-        doubled = double(torch.cat(each, dim=1)).split(sizes, dim=1)  # type: ignore[no-untyped-call]
+        doubled = torch.split(double(torch.cat(each, dim=1)), [field.shape[1] for field in each], dim=1)
         velocity, acceleration = (field.reshape(N, M, 2, h, w) for field in doubled[:2])
         others = doubled[2:]
-    return Motion(pictures, velocity, acceleration, *others, levels=motion.levels, size=size)
+    logit, slope, sharpness, still = others
+    return Motion(pictures, velocity, acceleration, logit, slope, sharpness, still, motion.levels, size)
 
 
 def smaller(size: tuple[int, int], shrink: int) -> tuple[int, int]:
