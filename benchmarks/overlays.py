@@ -2,9 +2,9 @@
 
     python -m benchmarks.overlays CLIPS [--model base] [--frames 26] [--every 3] [--precision fp32]
 
-They are drawn on each clip, which is then compressed (x264, crf 18) as a user's file would be. Every second frame is
-predicted, by the network alone: `svmv upsample` cuts off black bars before. PSNR, dB, means over clips: of the whole
-picture, and [in brackets] of the pixels at and around letters, or at the edge of a bar.
+They are drawn on each clip and move by whole pixels a frame; then it is compressed (x264, crf 18) as a user's file
+would be. Every second frame is predicted, by the network alone: `svmv upsample` cuts off black bars before. PSNR, dB,
+means over clips: of the whole picture, and [in brackets] of the pixels at and around letters, or at the edge of a bar.
 """
 
 import argparse
@@ -29,40 +29,40 @@ from svmv_cli.pipeline.devices import DTYPES, choose_precision
 Clip = npt.NDArray[np.uint8]  # (N, 3, H, W)
 Picture = npt.NDArray[np.uint8]  # (H, W, 3)
 Mask = npt.NDArray[np.bool_]  # (H, W)
-Draw = Callable[[Picture, float], Mask]  # on a picture, having moved by so many sides of it; where it wrote
+Draw = Callable[[Picture, int], Mask]  # on a picture, having moved by so many px; where it wrote
 
 _NAMES = ("Director  J. Smith", "Camera  A. Jones", "Sound  M. Brown", "Editor  L. White", "Music  K. Green")
 _NEWS = "Markets rise 2.3% - storms in the north - league results 3:1 - " * 8
 
 
-def caption(picture: Picture, _: float) -> Mask:
+def caption(picture: Picture, _: int) -> Mask:
     """Two lines and a channel's mark that stand still."""
     H, W = picture.shape[:2]
     lines = [("What did you say to him?", W // 8, H - H // 8), ("I said nothing at all.", W // 7, H - H // 20)]
     return write(picture, [*lines, ("LIVE 4", W - W // 5, H // 10)], H / 420)
 
 
-def roll(picture: Picture, moved: float) -> Mask:
+def roll(picture: Picture, moved: int) -> Mask:
     """Lines that rise over a darkened picture."""
     H, W = picture.shape[:2]
     picture[:] = picture // 4
-    rows = [round(H * 0.6 + k * H / 8 - moved * H) for k in range(14)]
+    rows = [round(H * 0.6 + k * H / 8) - moved for k in range(14)]
     lines = [(_NAMES[k % len(_NAMES)], W // 5, y) for k, y in enumerate(rows)]
     return write(picture, [line for line in lines if -20 < line[2] < H + 20], H / 450)
 
 
-def ticker(picture: Picture, moved: float) -> Mask:
-    """A line that runs to the left over a bar at the foot."""
-    H, W = picture.shape[:2]
+def ticker(picture: Picture, moved: int) -> Mask:
+    """A line that runs to the left over a bar at the foot, twice as fast."""
+    H = len(picture)
     picture[H * 7 // 8 :] = (20, 30, 90)
-    return write(picture, [(_NEWS, 10 - round(moved * W), H - H // 25)], H / 420)
+    return write(picture, [(_NEWS, 10 - 2 * moved, H - H // 25)], H / 420)
 
 
-def page(picture: Picture, moved: float) -> Mask:
+def page(picture: Picture, moved: int) -> Mask:
     """A white page of dark lines, all different, that scrolls three times as fast under a heading that stands still."""
     H, W = picture.shape[:2]
     picture[:] = 250
-    pitch, size, away = max(H // 16, 14), H / 800, round(3 * moved * H)
+    pitch, size, away = max(H // 16, 14), H / 800, 3 * moved
     for k in range(away // pitch, (away + H) // pitch + 2):
         text, y = _NEWS[7 * k % 60 :][: 30 + 11 * k % 37], k * pitch - away
         cv2.putText(picture, text, (W // 20, y), cv2.FONT_HERSHEY_SIMPLEX, size, (30, 30, 30), 1, cv2.LINE_AA)
@@ -71,7 +71,7 @@ def page(picture: Picture, moved: float) -> Mask:
     return np.ones((H, W), bool)
 
 
-def bars(picture: Picture, _: float) -> Mask:
+def bars(picture: Picture, _: int) -> Mask:
     """A wide film: black at the top and at the foot."""
     H = len(picture)
     breadth = H // 16 * 2
@@ -93,8 +93,8 @@ def write(picture: Picture, lines: list[tuple[str, int, int]], size: float) -> M
     return cv2.dilate(ink, np.ones((7, 7), np.uint8)) > 0
 
 
-def covered(clip: Clip, draw: Draw, speed: float) -> tuple[Clip, list[Mask]]:
-    """A clip with something on it that moves by so much a frame, compressed; its sides are even afterwards."""
+def covered(clip: Clip, draw: Draw, speed: int) -> tuple[Clip, list[Mask]]:
+    """A clip with something on it that moves by so many px a frame, compressed; its sides are even afterwards."""
     height, width = clip.shape[2] // 2 * 2, clip.shape[3] // 2 * 2
     pictures = [np.ascontiguousarray(picture[:, :height, :width].transpose(1, 2, 0)) for picture in clip]
     masks = [draw(picture, number * speed) for number, picture in enumerate(pictures)]
@@ -150,7 +150,7 @@ def main() -> None:
     for draw in (caption, roll, ticker, page, bars):
         means = defaultdict(list)
         for number, (name, clip) in enumerate(clips):
-            speed = np.random.default_rng(number).uniform(0.004, 0.014)  # of the side, per frame
+            speed = round(np.random.default_rng(number).uniform(0.004, 0.014) * clip.shape[2])  # px a frame
             drawn, masks = covered(clip, draw, speed)
             reader = Reader(masks)
             evaluate_clip(name, drawn, methods, step=2, every=options.every, watch=reader)

@@ -16,6 +16,8 @@ from svmv.features import Features, padded_size
 from svmv.model import SVMV, Window
 from svmv.motion import SAME, Motion
 from svmv.packed import PackedConv, convolution, weights
+from svmv.shifts import common_shifts
+from svmv.shifts_numba import settle
 from svmv.synthesis import synthesize
 from svmv.synthesis_numba import PackedMotion, reach
 from svmv.vectors_numba import LANES
@@ -62,7 +64,8 @@ class CpuNetwork:
         if spacing is None:
             spacing = left.picture.new_ones(left.picture.shape[0], 2)
         levels = self._volume(window, self.config.refinements if refinements is None else refinements)
-        return self._ensemble(left, right, levels, size=size, spacing=spacing)
+        shifts = common_shifts(left.half, right.half)
+        return self._ensemble(left, right, levels, shifts, size=size, spacing=spacing)
 
     @torch.inference_mode()
     def synthesize(self, motion: Motion, t: Tensor) -> Tensor:
@@ -80,10 +83,12 @@ class CpuNetwork:
         return self._volume.coarser(window, down_to=0)[-1]
 
     @torch.inference_mode()
-    def decode_finest(self, window: Window, above: Level, *, size: tuple[int, int], spacing: Tensor) -> Motion:
+    def decode_finest(
+        self, window: Window, above: Level, shifts: Tensor, *, size: tuple[int, int], spacing: Tensor
+    ) -> Motion:
         """See `inference.Network`."""
         levels = self._volume.finest(window, above, self.config.refinements)
-        return self._ensemble(window[1], window[2], levels, size=size, spacing=spacing)
+        return self._ensemble(window[1], window[2], levels, shifts, size=size, spacing=spacing)
 
 
 class _Encoder:
@@ -229,22 +234,29 @@ class _Ensemble:
         ]
 
     def __call__(
-        self, left: Features, right: Features, levels: list[Level], *, size: tuple[int, int], spacing: Tensor
+        self,
+        left: Features,
+        right: Features,
+        levels: list[Level],
+        shifts: Tensor,
+        *,
+        size: tuple[int, int],
+        spacing: Tensor,
     ) -> Motion:
         lifted = arrays.channels_last(self._lift(levels[-1].hidden))
         details = arrays.channels_last(left.detail), arrays.channels_last(right.detail)
         B, h, w, _ = details[0].shape
         joined, known = arrays.empty(2 * B, h, w, self._width, numbers=self._numbers), arrays.empty(2 * B, h, w, 10)
         halves = arrays.channels_last(left.half), arrays.channels_last(right.half)
+        flow, pace = arrays.motion(levels[-1]), spacing.T.flatten().float().numpy()
+        settle(*halves, shifts.numpy(), np.where(np.isinf(pace), np.float32(0), pace), flow)
         rows = [arrays.unit_rows(detail) if self._radius else arrays.empty(0, 0, 0, 0) for detail in details]
-        motion_numba.compare(
-            lifted, *details, *halves, *rows, arrays.motion(levels[-1]), self._radius, self._sharpness, joined, known
-        )
+        motion_numba.compare(lifted, *details, *halves, *rows, flow, self._radius, self._sharpness, joined, known)
         out = arrays.tensor(joined)
         for conv in self._layers:
             out = conv(out)
         members = arrays.empty(2 * B, 6 * self._members + 2, h, w)
-        rate = (1 / spacing.T.flatten()).float().numpy()
+        rate = 1 / pace
         head = arrays.channels_last(out)
         moves, curve = arrays.empty(B, h, w), arrays.empty(2 * B, h, w, 2)
         motion_numba.moving(*halves, np.float32(SAME), moves)

@@ -40,8 +40,10 @@ class Network(Protocol):
     def decode_coarse(self, window: Window) -> Level:
         """Motion at the finest level of a window of which only the coarse levels were encoded."""
 
-    def decode_finest(self, window: Window, above: Level, *, size: tuple[int, int], spacing: Tensor) -> Motion:
-        """Motion of a window encoded at one level, from the level above it."""
+    def decode_finest(
+        self, window: Window, above: Level, shifts: Tensor, *, size: tuple[int, int], spacing: Tensor
+    ) -> Motion:
+        """Motion of a window encoded at one level, from the level above it and `shifts.common_shifts`."""
 
 
 def ready(network: SVMV, device: torch.device, dtype: torch.dtype) -> Network:
@@ -110,10 +112,12 @@ class PlainNetwork:
         with self._autocast():
             return volume.coarser(window, down_to=0)[-1]
 
-    def decode_finest(self, window: Window, above: Level, *, size: tuple[int, int], spacing: Tensor) -> Motion:
+    def decode_finest(
+        self, window: Window, above: Level, shifts: Tensor, *, size: tuple[int, int], spacing: Tensor
+    ) -> Motion:
         """See `Network`."""
         volume: MotionVolume = self._network.volume
         with self._autocast():
             levels = volume.finest(window, enlarged(above, *window[1].match[0].shape[2:]))
-            motion: Motion = self._network.ensemble(window[1], window[2], levels, size=size, spacing=spacing)
+            motion: Motion = self._network.ensemble(window[1], window[2], levels, shifts, size=size, spacing=spacing)
         return motion

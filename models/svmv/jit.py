@@ -9,6 +9,7 @@ from typing import Any
 from numba import njit
 from numba.core.event import Event, Listener, register
 
+_SOURCES = "*_numba.py", "motion.py", "shifts.py"  # kernels, and the constants they take
 # Sums may be reordered, but NaN must stay NaN: comparisons with it keep wild offsets out of memory.
 _MATH = {"reassoc", "contract", "arcp", "nsz"}
 
@@ -61,11 +62,11 @@ def when_compiling(tell: Callable[[], None]) -> None:
 def forget_older(folder: Path) -> None:
     """Remove machine code that is older than any of the folder's compiled sources.
 
-    numba looks only at the file a kernel is in; what comes from other files, `part`, `inlined` and the constants of
-    `motion.py`, would stay as it was after an update.
+    numba looks only at the file a kernel is in; what comes from other files, `part`, `inlined` and constants, would
+    stay as it was after an update.
     """
     with suppress(OSError):  # a folder that can't be read or written holds no machine code of ours
-        dates = [source.stat().st_mtime for source in (*folder.glob("*_numba.py"), *folder.glob("motion.py"))]
+        dates = [source.stat().st_mtime for kind in _SOURCES for source in folder.glob(kind)]
         newest = max((date for date in dates if date <= time.time()), default=0.0)
         for index in (folder / "__pycache__").glob("*_numba.*.nbi"):
             if index.stat().st_mtime < newest:

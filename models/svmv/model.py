@@ -9,6 +9,7 @@ from svmv.backends import Backend
 from svmv.config import SVMVConfig
 from svmv.features import Encoder, Features, padded
 from svmv.motion import Ensemble, Motion
+from svmv.shifts import common_shifts
 from svmv.synthesis import synthesize
 from svmv.volume import MotionVolume
 
@@ -70,9 +71,8 @@ class SVMV(nn.Module):
         left, right = window[1], window[2]
         if spacing is None:
             spacing = left.picture.new_ones(left.picture.shape[0], 2)
-        motion: Motion = self.ensemble(
-            left, right, self.volume(window, refinements=refinements), size=size, spacing=spacing
-        )
+        levels, shifts = self.volume(window, refinements=refinements), common_shifts(left.half, right.half)
+        motion: Motion = self.ensemble(left, right, levels, shifts, size=size, spacing=spacing)
         return motion
 
     def synthesize(self, motion: Motion, t: Tensor, *, backend: Backend = "auto") -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from svmv.config import SVMVConfig
 from svmv.correlation import correlate
 from svmv.features import Features, conv, unit
+from svmv.shifts import settled
 from svmv.volume import Level, SoftArgmax, double
 from svmv.warp import warp
 
@@ -94,10 +95,26 @@ class Ensemble(nn.Module):
         self.calm = nn.Parameter(torch.tensor(7.0))  # the same gained where there is no motion
 
     def forward(
-        self, left: Features, right: Features, levels: list[Level], *, size: tuple[int, int], spacing: Tensor
+        self,
+        left: Features,
+        right: Features,
+        levels: list[Level],
+        shifts: Tensor,
+        *,
+        size: tuple[int, int],
+        spacing: Tensor,
     ) -> Motion:
-        """Members for the pair (I₀, I₁); `size` is the picture's own, before padding; `spacing` as in `decode`."""
-        finest = levels[-1]
+        """Members for the pair (I₀, I₁).
+
+        Args:
+            left: features of I₀.
+            right: of I₁.
+            levels: their motion.
+            shifts: as `common_shifts` gives them.
+            size: the picture's own, before padding.
+            spacing: as in `SVMV.decode`.
+        """
+        finest = settled(levels[-1], left.half, right.half, shifts, spacing)
         flow = 2 * double(torch.cat([finest.near, finest.far], dim=1))  # px at 1/2
         near, far = flow[:, :2], flow[:, 2:]
         anchor_half, other_half = torch.cat([left.half, right.half]), torch.cat([right.half, left.half])

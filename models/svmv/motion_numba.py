@@ -68,7 +68,7 @@ def compare(  # type: ignore[no-untyped-def]
                 top = upper[first, k] * (_ONE - along) + upper[second, k] * along
                 bottom = lower[first, k] * (_ONE - along) + lower[second, k] * along
                 flow[k] = _TWO * (top * (_ONE - down) + bottom * down)
-            x0, x1, y0, y1, wa, wb, wc, wd = _around(np.float32(x) + flow[0], np.float32(y) + flow[1], W, H)
+            x0, x1, y0, y1, wa, wb, wc, wd = around(np.float32(x) + flow[0], np.float32(y) + flow[1], W, H)
             copy_run(own, x, 0, D, out, x, K)
             mix_four(other[y0], other[y1], x0, x1, wa, wb, wc, wd, out, x, K + D)
             change = np.float32(0)
@@ -107,7 +107,7 @@ def _border(position, size):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _around(x, y, W, H):  # type: ignore[no-untyped-def]
+def around(x, y, W, H):  # type: ignore[no-untyped-def]
     """Columns and rows of the four samples around a place, and their bilinear shares, row by row."""
     x0, x1, fx = _border(x, W)
     y0, y1, fy = _border(y, H)
@@ -121,16 +121,16 @@ def _mistake(exact):  # type: ignore[no-untyped-def]
 
 
 @part
-def _around_each(known, y):  # type: ignore[no-untyped-def]
-    """For each pixel of row y of a `known`, (h, w, 10), the mean of what standing still saves on 3 × 3 pixels."""
-    H, W, _ = known.shape
-    first, end = max(y - 1, 0), min(y + 2, H)
+def mean_around(plane, y, reach):  # type: ignore[no-untyped-def]
+    """For each pixel of row y of a plane, (h, w), the mean of what there is as far as so many px away on each side."""
+    H, W = plane.shape
+    first, end = max(y - reach, 0), min(y + reach + 1, H)
     column, mean = np.zeros(W, np.float32), np.empty(W, np.float32)
     for near in range(first, end):
         for x in range(W):
-            column[x] += known[near, x, 9]
+            column[x] += plane[near, x]
     for x in range(W):
-        left, right = max(x - 1, 0), min(x + 2, W)
+        left, right = max(x - reach, 0), min(x + reach + 1, W)
         total = np.float32(0)
         for near in range(left, right):
             total += column[near]
@@ -198,7 +198,7 @@ def unfold(head, known, curve, moves, rate, doubt, evidence, calm, members):  # 
         partner = (n + N // 2) % N
         part = _HALF if rate[n] > 0 and rate[partner] > 0 else _ONE
         out, read, moved = head[n, y], known[n, y], moves[n % len(moves), y]
-        saved = _around_each(known[n], y)
+        saved = mean_around(known[n, :, :, 9], y, 1)  # what standing still saves
         # Turned round first: every plane's row is then written in one run.
         said, base = np.empty((K, W), np.float32), np.empty((5, W), np.float32)
         for x in range(W):
@@ -209,7 +209,7 @@ def unfold(head, known, curve, moves, rate, doubt, evidence, calm, members):  # 
             trust = sigmoid(said[6 * M + 5, x] - _THREE) if K > 6 * M + 5 else np.float32(0)
             for axis in range(2):
                 base[axis, x] = read[x, 3 + axis] + said[6 * M + 1 + axis, x] + trust * read[x, 7 + axis]
-            x0, x1, y0, y1, wa, wb, wc, wd = _around(np.float32(x) + read[x, 3], np.float32(y) + read[x, 4], W, H)
+            x0, x1, y0, y1, wa, wb, wc, wd = around(np.float32(x) + read[x, 3], np.float32(y) + read[x, 4], W, H)
             for axis in range(2):
                 other = curve[partner, y0, x0, axis] * wa + curve[partner, y0, x1, axis] * wb
                 other += curve[partner, y1, x0, axis] * wc + curve[partner, y1, x1, axis] * wd

@@ -17,6 +17,7 @@ from torch import Tensor
 from svmv.features import CELL, Features, padded_size
 from svmv.inference import Network
 from svmv.motion import Motion
+from svmv.shifts import common_shifts
 from svmv.volume import double
 
 _HALO = 64  # px around a tile beside motion: what the convolutions of one level see, with some to spare
@@ -70,6 +71,8 @@ class Tile:
 def coarse(network: Network, read: Read, size: tuple[int, int], *, rows: int, shrink: int = 1) -> Features:
     """What the levels above the finest one see of a frame; kept in place of its features while the window slides.
 
+    Its `half` is grey: what `common_shifts` reads.
+
     Args:
         network: the network.
         read: the frame.
@@ -84,7 +87,7 @@ def coarse(network: Network, read: Read, size: tuple[int, int], *, rows: int, sh
     half = torch.cat([F.avg_pool2d(read(strip.times(shrink))[:, :3], 2 * shrink) for strip in strips], dim=2)
     features = network.encode_exactly(half, levels - 1)
     nothing = half.new_empty(len(half), 0, 0, 0)  # the decoder reads only what is matched and the context
-    return replace(features, picture=nothing, half=nothing, detail=nothing)
+    return replace(features, picture=nothing, half=half.mean(dim=1, keepdim=True), detail=nothing)
 
 
 def refine(
@@ -114,7 +117,7 @@ def refine(
     """
     small = smaller(size, shrink)
     whole = _padded(small)
-    above = network.decode_coarse(window)
+    above, shifts = network.decode_coarse(window), common_shifts(window[1].half, window[2].half)
     near, far = (CELL * field.norm(dim=1).amax(dim=0) for field in (above.near, above.far))
     halo = _HALO + _HALO_MORE * network.config.refinements
     usual = min(_needed(Box(0, 0, *small), near, far) + halo, side // 4)
@@ -127,7 +130,7 @@ def refine(
         seen = Box(outer.top // CELL, outer.left // CELL, outer.bottom // CELL, outer.right // CELL)
         part = replace(above, near=seen.of(above.near), far=seen.of(above.far), hidden=seen.of(above.hidden))
         motion = network.decode_finest(
-            (parts[0], parts[1], parts[2], parts[3]), part, size=_inside(outer, small).size, spacing=spacing
+            (parts[0], parts[1], parts[2], parts[3]), part, shifts, size=_inside(outer, small).size, spacing=spacing
         )
         if shrink > 1:
             motion = enlarged(motion, torch.cat(pictures[1:3]), _inside(wide, size).size)

@@ -1,0 +1,138 @@
+"""The CPU's form of `shifts.settled`, passes over memory. Arrays are channels-last, contiguous, float32.
+
+N is twice the number B of windows, as in `volume_numba`.
+"""
+
+import numpy as np
+import numpy.typing as npt
+from numba import prange
+
+from svmv.jit import kernel
+from svmv.motion_numba import around, mean_around
+from svmv.shifts import AROUND, CLEAR, GAIN, SHARE
+from svmv.volume_numba import doubled
+
+Array = npt.NDArray[np.float32]
+
+_ONE, _TWO, _HALF, _12TH = (np.float32(k) for k in (1, 2, 1 / 2, 1 / 12))
+_REACH, _SHARE, _GAIN = AROUND // 2, np.float32(SHARE), np.float32(GAIN)
+
+
+def settle(left: Array, right: Array, shifts: Array, pace: Array, motion: Array) -> None:
+    """See `shifts.settled`.
+
+    Args:
+        left: (B, h, w, 3), I₀ at 1/2.
+        right: I₁.
+        shifts: (B, COUNT, 3), as `common_shifts` gives them.
+        pace: (N,), how far each anchor's outer frame is; 0 where there is none.
+        motion: (N, h/2, w/2, 4), at 1/4, near then far, px there; in and out.
+    """
+    error, least = (np.empty(motion.shape[:3], np.float32) for _ in range(2))
+    _along(left, right, motion, error)
+    _bound(error, least)
+    if not (least > 0).any():
+        return
+    wanted = _wanted(least)
+    for k in range(shifts.shape[1]):
+        clear = shifts[:, k, 2] > CLEAR
+        if clear.any():
+            _shifted(left, right, shifts[:, k], clear, wanted, error)
+            _choose(error, shifts[:, k], clear, pace, least, motion)
+
+
+def _wanted(least: Array) -> npt.NDArray[np.bool_]:
+    """(N, h/2): rows whose errors can matter to some place."""
+    rows = (least > 0).any(axis=2)
+    near = np.pad(rows, ((0, 0), (_REACH, _REACH)))
+    wanted = near[:, : rows.shape[1]]
+    for away in range(1, AROUND):
+        wanted = wanted | near[:, away : away + rows.shape[1]]
+    return wanted
+
+
+@kernel
+def _along(left, right, motion, error):  # type: ignore[no-untyped-def]
+    """Mean absolute difference along the motion, of the four pixels at 1/2 of each at 1/4."""
+    B, H, W, C = left.shape
+    for row in prange(B * H):
+        n, y = row // (H // 2), row % (H // 2)
+        own, other = (left[n], right[n]) if n < B else (right[n - B], left[n - B])
+        error[n, y] = 0
+        for j in range(2):
+            up, low, down = doubled(2 * y + j, H // 2)
+            upper, lower = motion[n, up], motion[n, low]
+            here = own[2 * y + j]
+            for x in range(W):
+                first, second, along = doubled(x, W // 2)
+                top = upper[first, 0] * (_ONE - along) + upper[second, 0] * along
+                bottom = lower[first, 0] * (_ONE - along) + lower[second, 0] * along
+                across = _TWO * (top * (_ONE - down) + bottom * down)
+                top = upper[first, 1] * (_ONE - along) + upper[second, 1] * along
+                bottom = lower[first, 1] * (_ONE - along) + lower[second, 1] * along
+                aside = _TWO * (top * (_ONE - down) + bottom * down)
+                x0, x1, y0, y1, wa, wb, wc, wd = around(np.float32(x) + across, np.float32(2 * y + j) + aside, W, H)
+                for c in range(C):
+                    seen = other[y0, x0, c] * wa + other[y0, x1, c] * wb + other[y1, x0, c] * wc + other[y1, x1, c] * wd
+                    error[n, y, x // 2] += _12TH * abs(here[x, c] - seen)
+
+
+@kernel
+def _bound(error, least):  # type: ignore[no-untyped-def]
+    """What a shift's error must stay below, around each place."""
+    N, H, W = error.shape
+    for row in prange(N * H):
+        n, y = row // H, row % H
+        mean = mean_around(error[n], y, _REACH)
+        for x in range(W):
+            least[n, y, x] = min(_SHARE * mean[x], mean[x] - _GAIN)
+
+
+@kernel
+def _shifted(left, right, shift, clear, wanted, error):  # type: ignore[no-untyped-def]
+    """`_along` for one motion everywhere, at the rows that are wanted."""
+    B, H, W, C = left.shape
+    for row in prange(B * H):
+        n, y = row // (H // 2), row % (H // 2)
+        if not (wanted[n, y] and clear[n % B]):
+            continue
+        own, other = (left[n], right[n]) if n < B else (right[n - B], left[n - B])
+        across, aside = (shift[n, 0], shift[n, 1]) if n < B else (-shift[n - B, 0], -shift[n - B, 1])
+        whole = int(np.floor(across))
+        share = across - np.float32(whole)
+        line, total = np.empty((W + 1) * C, np.float32), np.zeros(W * C, np.float32)
+        for j in range(2):
+            place = min(max(np.float32(2 * y + j) + aside, np.float32(0)), np.float32(H - 1))
+            y0 = int(place)
+            upper, lower, down = other[y0], other[min(y0 + 1, H - 1)], place - np.float32(y0)
+            for x in range(W + 1):
+                at = min(max(x + whole, 0), W - 1)
+                for c in range(C):
+                    line[C * x + c] = upper[at, c] + (lower[at, c] - upper[at, c]) * down
+            here = own[2 * y + j].ravel()
+            for k in range(W * C):
+                total[k] += abs(here[k] - line[k] - (line[k + C] - line[k]) * share)
+        for x in range(W // 2):
+            four = np.float32(0)
+            for k in range(2 * C * x, 2 * C * (x + 1)):
+                four += total[k]
+            error[n, y, x] = _12TH * four
+
+
+@kernel
+def _choose(error, shift, clear, pace, least, motion):  # type: ignore[no-untyped-def]
+    """Take the shift where its error around a place is the least so far."""
+    N, H, W = error.shape
+    B = N // 2
+    for row in prange(N * H):
+        n, y = row // H, row % H
+        if not (clear[n % B] and (least[n, y] > 0).any()):
+            continue
+        mean = mean_around(error[n], y, _REACH)
+        sign = _HALF if n < B else -_HALF
+        across, aside = sign * shift[n % B, 0], sign * shift[n % B, 1]
+        for x in range(W):
+            if mean[x] < least[n, y, x]:
+                least[n, y, x] = mean[x]
+                motion[n, y, x, 0], motion[n, y, x, 1] = across, aside
+                motion[n, y, x, 2], motion[n, y, x, 3] = -pace[n] * across, -pace[n] * aside

@@ -1,0 +1,130 @@
+"""Shifts that pictures have in common are found, and taken where they explain more than the motion does."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmarks.overlays import covered, page
+from svmv import load
+from svmv.arrays import channels_last
+from svmv.metrics import psnr
+from svmv.shifts import CLEAR, COUNT, common_shifts, settled
+from svmv.shifts_numba import settle
+from svmv.volume import Level
+
+EVEN = torch.ones(1, 2)
+
+
+def noise(seed: int, height: int = 64, width: int = 96) -> Tensor:
+    """(1, 3, h, w), somewhat smooth."""
+    grain = torch.rand(1, 3, height + 2, width + 2, generator=torch.Generator().manual_seed(seed))
+    return F.avg_pool2d(grain, 3, stride=1)
+
+
+def moved(picture: Tensor, x: int, y: int) -> Tensor:
+    """What leaves on one side comes back on the other."""
+    return picture.roll((y, x), dims=(2, 3))
+
+
+def resting(picture: Tensor, hidden: int = 3) -> Level:
+    """No motion at all, at 1/4 of a picture that is here at 1/2."""
+    h, w = picture.shape[2] // 2, picture.shape[3] // 2
+    return Level(torch.zeros(2, 2, h, w), torch.zeros(2, 2, h, w), torch.zeros(2, hidden, h, w))
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (7, -5), (-12, 9)])
+def test_a_shift_is_found(shift: tuple[int, int]) -> None:
+    found = common_shifts(noise(0), moved(noise(0), *shift))[0]
+    assert found.shape == (COUNT, 3)
+    assert float(found[0, 2]) > 0.5
+    assert found[0, :2].tolist() == pytest.approx(shift, abs=0.1)
+    assert bool((found[1:, 2] < CLEAR).all())
+
+
+def test_a_shift_between_pixels_is_found() -> None:
+    large = F.interpolate(noise(0, 128, 192), scale_factor=2, mode="bicubic")
+    one, other = (F.avg_pool2d(moved(large, x, y), 4) for x, y in ((0, 0), (10, -7)))
+    assert common_shifts(one, other)[0, 0, :2].tolist() == pytest.approx((2.5, -1.75), abs=0.2)
+
+
+def test_a_strip_that_goes_its_own_way_is_found() -> None:
+    still, strip = noise(0, 96, 128), noise(1, 12, 128)
+    one, other = still.clone(), still.clone()
+    one[:, :, 80:92], other[:, :, 80:92] = strip, moved(strip, -9, 0)
+    found = common_shifts(one, other)[0]
+    clear = {(round(x), round(y)) for x, y, height in found.tolist() if height > CLEAR}
+    assert clear == {(0, 0), (-9, 0)}
+
+
+@pytest.mark.parametrize("pair", [(torch.full((1, 3, 64, 96), 0.5),) * 2, (noise(0), noise(1))])
+def test_where_nothing_is_in_common_nothing_is_clear(pair: tuple[Tensor, Tensor]) -> None:
+    found = common_shifts(*pair)
+    assert bool(found.isfinite().all())
+    assert bool((found[..., 2] < CLEAR).all())
+
+
+def test_windows_of_a_batch_are_looked_at_by_themselves() -> None:
+    ways = [(3, 1), (-6, 4)]
+    left = torch.cat([noise(0), noise(1)])
+    right = torch.cat([moved(noise(k), *way) for k, way in enumerate(ways)])
+    assert common_shifts(left, right)[:, 0, :2].round().int().tolist() == [list(way) for way in ways]
+
+
+@pytest.mark.parametrize(("spacing", "pace"), [((1.0, 2.0), (1.0, 2.0)), ((torch.inf, 0.5), (0.0, 0.5))])
+def test_a_shift_takes_the_place_of_a_motion_that_is_wrong(
+    spacing: tuple[float, float], pace: tuple[float, float]
+) -> None:
+    left, right = noise(0), moved(noise(0), 8, -4)
+    level = settled(resting(left), left, right, common_shifts(left, right), torch.tensor([spacing]))
+    inside = (slice(None), slice(None), slice(8, -8), slice(8, -8))
+    way = torch.tensor([[4.0, -2.0], [-4.0, 2.0]])[:, :, None, None]
+    torch.testing.assert_close(level.near[inside], way.expand_as(level.near[inside]), atol=0.05, rtol=0)
+    far = -way * torch.tensor(pace).view(2, 1, 1, 1)
+    torch.testing.assert_close(level.far[inside], far.expand_as(level.far[inside]), atol=0.1, rtol=0)
+
+
+def test_a_motion_that_is_right_stays() -> None:
+    left = noise(0)
+    right = torch.cat([left[:, :, :32], moved(left, 8, 0)[:, :, 32:]], dim=2)  # the upper half stands still
+    level = settled(resting(left), left, right, common_shifts(left, right), EVEN)
+    assert bool((level.near[:, :, :12] == 0).all())
+    assert float((level.near[0, 0, 20:, 8:-8] - 4).abs().max()) < 0.05
+
+
+def test_a_shift_that_is_not_clear_is_not_taken() -> None:
+    left, right = noise(0), moved(noise(0), 8, -4)
+    shifts = common_shifts(left, right)
+    shifts[..., 2] = CLEAR / 2
+    level = settled(resting(left), left, right, shifts, EVEN)
+    assert bool((level.near == 0).all())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_compiled_form_equals_the_definition(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    left = torch.cat([noise(seed), noise(seed + 9)])
+    right = torch.cat([moved(noise(seed), 9 - 7 * seed, 3), noise(seed + 5)])
+    right[:, :, :20] = left[:, :, :20]
+    shifts = torch.cat([common_shifts(left[k : k + 1], right[k : k + 1]) for k in range(2)])
+    shifts[0, 1] = torch.tensor([-70.25, 40.5, 0.5])  # leads out of the picture
+    shifts[1, :2] = torch.tensor([[2.5, -1.25, 0.3], [-0.5, 0.75, 0.01]])
+    level = Level(*(3 * torch.randn(4, 2, 32, 48, generator=generator) for _ in range(2)), torch.zeros(4, 1, 32, 48))
+    spacing = torch.tensor([[1.0, 2.0], [torch.inf, 0.5]])
+    expected = settled(level, left, right, shifts, spacing)
+    motion = channels_last(torch.cat([level.near, level.far], dim=1)).copy()
+    pace = np.array([1.0, 0.0, 2.0, 0.5], np.float32)
+    settle(channels_last(left), channels_last(right), shifts.numpy(), pace, motion)
+    assert bool((expected.near != level.near).any())
+    np.testing.assert_allclose(motion, channels_last(torch.cat([expected.near, expected.far], dim=1)), atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_page_that_scrolls_by_lines_is_read() -> None:
+    """The network by itself takes one line for the next."""
+    clip, _ = covered(np.zeros((7, 3, 288, 512), np.uint8), page, 3)
+    frames = torch.from_numpy(clip[::2]).float() / 255
+    network = load("base")
+    made = network(frames[None], torch.tensor([[0.5]]))[:, 0]
+    assert float(psnr(made, torch.from_numpy(clip[3:4]).float() / 255)) > 22
