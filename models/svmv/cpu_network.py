@@ -243,13 +243,14 @@ class _Ensemble:
         size: tuple[int, int],
         spacing: Tensor,
     ) -> Motion:
-        lifted = arrays.channels_last(self._lift(levels[-1].hidden))
+        halves = arrays.channels_last(left.half), arrays.channels_last(right.half)
+        flow, hidden = arrays.motion(levels[-1]), arrays.channels_last(levels[-1].hidden)
+        pace = spacing.T.flatten().float().numpy()
+        settle(*halves, shifts.numpy(), np.where(np.isinf(pace), np.float32(0), pace), flow, hidden)
+        lifted = arrays.channels_last(self._lift(arrays.tensor(hidden)))
         details = arrays.channels_last(left.detail), arrays.channels_last(right.detail)
         B, h, w, _ = details[0].shape
         joined, known = arrays.empty(2 * B, h, w, self._width, numbers=self._numbers), arrays.empty(2 * B, h, w, 10)
-        halves = arrays.channels_last(left.half), arrays.channels_last(right.half)
-        flow, pace = arrays.motion(levels[-1]), spacing.T.flatten().float().numpy()
-        settle(*halves, shifts.numpy(), np.where(np.isinf(pace), np.float32(0), pace), flow)
         rows = [arrays.unit_rows(detail) if self._radius else arrays.empty(0, 0, 0, 0) for detail in details]
         motion_numba.compare(lifted, *details, *halves, *rows, flow, self._radius, self._sharpness, joined, known)
         out = arrays.tensor(joined)

@@ -99,6 +99,8 @@ def _signed(index: Tensor, size: int) -> Tensor:
 def settled(level: Level, left: Tensor, right: Tensor, shifts: Tensor, spacing: Tensor) -> Level:
     """The motion, replaced by one of the shifts, at even pace, wherever that explains the other picture far better.
 
+    What the decoder knows there, of a motion that was wrong, is forgotten.
+
     Args:
         level: at 1/4, of B windows.
         left: (B, 3, h, w), I₀ at 1/2.
@@ -108,7 +110,8 @@ def settled(level: Level, left: Tensor, right: Tensor, shifts: Tensor, spacing: 
     """
     with torch.no_grad():
         near, far, better = _chosen(level.near, left, right, shifts, spacing)
-    return Level(torch.where(better, near, level.near), torch.where(better, far, level.far), level.hidden)
+    hidden = level.hidden.masked_fill(better, 0)
+    return Level(torch.where(better, near, level.near), torch.where(better, far, level.far), hidden)
 
 
 def _chosen(

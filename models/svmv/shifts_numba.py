@@ -3,6 +3,8 @@
 N is twice the number B of windows, as in `volume_numba`.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from numba import prange
@@ -18,7 +20,7 @@ _ONE, _TWO, _HALF, _12TH = (np.float32(k) for k in (1, 2, 1 / 2, 1 / 12))
 _REACH, _SHARE, _GAIN = AROUND // 2, np.float32(SHARE), np.float32(GAIN)
 
 
-def settle(left: Array, right: Array, shifts: Array, pace: Array, motion: Array) -> None:
+def settle(left: Array, right: Array, shifts: Array, pace: Array, motion: Array, hidden: npt.NDArray[Any]) -> None:
     """See `shifts.settled`.
 
     Args:
@@ -27,6 +29,7 @@ def settle(left: Array, right: Array, shifts: Array, pace: Array, motion: Array)
         shifts: (B, COUNT, 3), as `common_shifts` gives them.
         pace: (N,), how far each anchor's outer frame is; 0 where there is none.
         motion: (N, h/2, w/2, 4), at 1/4, near then far, px there; in and out.
+        hidden: (N, h/2, w/2, K), what the decoder knows, float32 or the bits of bfloat16; in and out.
     """
     error, least = (np.empty(motion.shape[:3], np.float32) for _ in range(2))
     _along(left, right, motion, error)
@@ -38,7 +41,7 @@ def settle(left: Array, right: Array, shifts: Array, pace: Array, motion: Array)
         clear = shifts[:, k, 2] > CLEAR
         if clear.any():
             _shifted(left, right, shifts[:, k], clear, wanted, error)
-            _choose(error, shifts[:, k], clear, pace, least, motion)
+            _choose(error, shifts[:, k], clear, pace, least, motion, hidden)
 
 
 def _wanted(least: Array) -> npt.NDArray[np.bool_]:
@@ -120,7 +123,7 @@ def _shifted(left, right, shift, clear, wanted, error):  # type: ignore[no-untyp
 
 
 @kernel
-def _choose(error, shift, clear, pace, least, motion):  # type: ignore[no-untyped-def]
+def _choose(error, shift, clear, pace, least, motion, hidden):  # type: ignore[no-untyped-def]
     """Take the shift where its error around a place is the least so far."""
     N, H, W = error.shape
     B = N // 2
@@ -136,3 +139,4 @@ def _choose(error, shift, clear, pace, least, motion):  # type: ignore[no-untype
                 least[n, y, x] = mean[x]
                 motion[n, y, x, 0], motion[n, y, x, 1] = across, aside
                 motion[n, y, x, 2], motion[n, y, x, 3] = -pace[n] * across, -pace[n] * aside
+                hidden[n, y, x] = 0

@@ -31,7 +31,7 @@ def moved(picture: Tensor, x: int, y: int) -> Tensor:
 def resting(picture: Tensor, hidden: int = 3) -> Level:
     """No motion at all, at 1/4 of a picture that is here at 1/2."""
     h, w = picture.shape[2] // 2, picture.shape[3] // 2
-    return Level(torch.zeros(2, 2, h, w), torch.zeros(2, 2, h, w), torch.zeros(2, hidden, h, w))
+    return Level(torch.zeros(2, 2, h, w), torch.zeros(2, 2, h, w), torch.ones(2, hidden, h, w))
 
 
 @pytest.mark.parametrize("shift", [(0, 0), (7, -5), (-12, 9)])
@@ -83,6 +83,7 @@ def test_a_shift_takes_the_place_of_a_motion_that_is_wrong(
     torch.testing.assert_close(level.near[inside], way.expand_as(level.near[inside]), atol=0.05, rtol=0)
     far = -way * torch.tensor(pace).view(2, 1, 1, 1)
     torch.testing.assert_close(level.far[inside], far.expand_as(level.far[inside]), atol=0.1, rtol=0)
+    assert bool((level.hidden[inside] == 0).all())  # it was of the motion before
 
 
 def test_a_motion_that_is_right_stays() -> None:
@@ -90,6 +91,7 @@ def test_a_motion_that_is_right_stays() -> None:
     right = torch.cat([left[:, :, :32], moved(left, 8, 0)[:, :, 32:]], dim=2)  # the upper half stands still
     level = settled(resting(left), left, right, common_shifts(left, right), EVEN)
     assert bool((level.near[:, :, :12] == 0).all())
+    assert bool((level.hidden[:, :, :12] == 1).all())
     assert float((level.near[0, 0, 20:, 8:-8] - 4).abs().max()) < 0.05
 
 
@@ -110,14 +112,16 @@ def test_the_compiled_form_equals_the_definition(seed: int) -> None:
     shifts = torch.cat([common_shifts(left[k : k + 1], right[k : k + 1]) for k in range(2)])
     shifts[0, 1] = torch.tensor([-70.25, 40.5, 0.5])  # leads out of the picture
     shifts[1, :2] = torch.tensor([[2.5, -1.25, 0.3], [-0.5, 0.75, 0.01]])
-    level = Level(*(3 * torch.randn(4, 2, 32, 48, generator=generator) for _ in range(2)), torch.zeros(4, 1, 32, 48))
+    level = Level(*(3 * torch.randn(4, 2, 32, 48, generator=generator) for _ in range(2)), torch.ones(4, 5, 32, 48))
     spacing = torch.tensor([[1.0, 2.0], [torch.inf, 0.5]])
     expected = settled(level, left, right, shifts, spacing)
     motion = channels_last(torch.cat([level.near, level.far], dim=1)).copy()
     pace = np.array([1.0, 0.0, 2.0, 0.5], np.float32)
-    settle(channels_last(left), channels_last(right), shifts.numpy(), pace, motion)
+    hidden = channels_last(level.hidden).copy()
+    settle(channels_last(left), channels_last(right), shifts.numpy(), pace, motion, hidden)
     assert bool((expected.near != level.near).any())
     np.testing.assert_allclose(motion, channels_last(torch.cat([expected.near, expected.far], dim=1)), atol=1e-4)
+    np.testing.assert_array_equal(hidden, channels_last(expected.hidden))
 
 
 @torch.no_grad()
