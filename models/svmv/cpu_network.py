@@ -65,7 +65,7 @@ class CpuNetwork:
             spacing = left.picture.new_ones(left.picture.shape[0], 2)
         levels = self._volume(window, self.config.refinements if refinements is None else refinements)
         shifts = common_shifts(left.half, right.half)
-        return self._ensemble(left, right, levels, shifts, size=size, spacing=spacing)
+        return self._ensemble(window, levels, shifts, size=size, spacing=spacing)
 
     @torch.inference_mode()
     def synthesize(self, motion: Motion, t: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ class CpuNetwork:
     ) -> Motion:
         """See `inference.Network`."""
         levels = self._volume.finest(window, above, self.config.refinements)
-        return self._ensemble(window[1], window[2], levels, shifts, size=size, spacing=spacing)
+        return self._ensemble(window, levels, shifts, size=size, spacing=spacing)
 
 
 class _Encoder:
@@ -234,19 +234,13 @@ class _Ensemble:
         ]
 
     def __call__(
-        self,
-        left: Features,
-        right: Features,
-        levels: list[Level],
-        shifts: Tensor,
-        *,
-        size: tuple[int, int],
-        spacing: Tensor,
+        self, window: Window, levels: list[Level], shifts: Tensor, *, size: tuple[int, int], spacing: Tensor
     ) -> Motion:
-        halves = arrays.channels_last(left.half), arrays.channels_last(right.half)
+        _, left, right, _ = window
+        before, *halves, after = [arrays.channels_last(frame.half) for frame in window]
         flow, hidden = arrays.motion(levels[-1]), arrays.channels_last(levels[-1].hidden)
         pace = spacing.T.flatten().float().numpy()
-        settle(*halves, shifts.numpy(), np.where(np.isinf(pace), np.float32(0), pace), flow, hidden)
+        settle((before, *halves, after), shifts.numpy(), pace, flow, hidden)
         lifted = arrays.channels_last(self._lift(arrays.tensor(hidden)))
         details = arrays.channels_last(left.detail), arrays.channels_last(right.detail)
         B, h, w, _ = details[0].shape

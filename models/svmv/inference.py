@@ -119,5 +119,5 @@ class PlainNetwork:
         volume: MotionVolume = self._network.volume
         with self._autocast():
             levels = volume.finest(window, enlarged(above, *window[1].match[0].shape[2:]))
-            motion: Motion = self._network.ensemble(window[1], window[2], levels, shifts, size=size, spacing=spacing)
+            motion: Motion = self._network.ensemble(window, levels, shifts, size=size, spacing=spacing)
         return motion

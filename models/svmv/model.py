@@ -72,7 +72,7 @@ class SVMV(nn.Module):
         if spacing is None:
             spacing = left.picture.new_ones(left.picture.shape[0], 2)
         levels, shifts = self.volume(window, refinements=refinements), common_shifts(left.half, right.half)
-        motion: Motion = self.ensemble(left, right, levels, shifts, size=size, spacing=spacing)
+        motion: Motion = self.ensemble(window, levels, shifts, size=size, spacing=spacing)
         return motion
 
     def synthesize(self, motion: Motion, t: Tensor, *, backend: Backend = "auto") -> Tensor:

@@ -96,8 +96,7 @@ class Ensemble(nn.Module):
 
     def forward(
         self,
-        left: Features,
-        right: Features,
+        window: tuple[Features, Features, Features, Features],
         levels: list[Level],
         shifts: Tensor,
         *,
@@ -107,14 +106,14 @@ class Ensemble(nn.Module):
         """Members for the pair (I₀, I₁).
 
         Args:
-            left: features of I₀.
-            right: of I₁.
-            levels: their motion.
+            window: features of I₋₁ I₀ I₁ I₂.
+            levels: the pair's motion.
             shifts: as `common_shifts` gives them.
             size: the picture's own, before padding.
             spacing: as in `SVMV.decode`.
         """
-        finest = settled(levels[-1], left.half, right.half, shifts, spacing)
+        _, left, right, _ = window
+        finest = settled(levels[-1], [frame.half for frame in window], shifts, spacing)
         flow = 2 * double(torch.cat([finest.near, finest.far], dim=1))  # px at 1/2
         near, far = flow[:, :2], flow[:, 2:]
         anchor_half, other_half = torch.cat([left.half, right.half]), torch.cat([right.half, left.half])

@@ -6,6 +6,8 @@ alike its parts are (Kuglin and Hines 1975; with a choice for each place, as tel
 Thomas 1987).
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -96,45 +98,53 @@ def _signed(index: Tensor, size: int) -> Tensor:
     return torch.where(index > size // 2, index - size, index).float()
 
 
-def settled(level: Level, left: Tensor, right: Tensor, shifts: Tensor, spacing: Tensor) -> Level:
-    """The motion, replaced by one of the shifts, at even pace, wherever that explains the other picture far better.
+def settled(level: Level, halves: Sequence[Tensor], shifts: Tensor, spacing: Tensor) -> Level:
+    """The motion, replaced by one of the shifts, at even pace, wherever that explains the pictures far better.
 
-    What the decoder knows there, of a motion that was wrong, is forgotten.
+    What is hidden in the other picture of the pair is found again in the outer one. What the decoder knows there, of a
+    motion that was wrong, is forgotten.
 
     Args:
         level: at 1/4, of B windows.
-        left: (B, 3, h, w), I₀ at 1/2.
-        right: I₁.
+        halves: I₋₁ I₀ I₁ I₂ at 1/2, each (B, 3, h, w).
         shifts: (B, COUNT, 3), as `common_shifts` gives them.
         spacing: (B, 2), as in `SVMV.decode`.
     """
     with torch.no_grad():
-        near, far, better = _chosen(level.near, left, right, shifts, spacing)
+        near, far, better = _chosen(level.near, halves, shifts, spacing)
     hidden = level.hidden.masked_fill(better, 0)
     return Level(torch.where(better, near, level.near), torch.where(better, far, level.far), hidden)
 
 
-def _chosen(
-    near: Tensor, left: Tensor, right: Tensor, shifts: Tensor, spacing: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def _chosen(near: Tensor, halves: Sequence[Tensor], shifts: Tensor, spacing: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """For each place the best shift as its motion, near and far, and whether it is better than what there is."""
-    anchor, other = torch.cat([left, right]), torch.cat([right, left])
-    N, C, h, w = anchor.shape
+    before, left, right, after = halves
+    anchor, other, outer = torch.cat([left, right]), torch.cat([right, left]), torch.cat([before, after])
     ways = torch.cat([shifts[..., :2], -shifts[..., :2]])  # (N, COUNT, 2)
-    everywhere = ways.flatten(0, 1)[:, :, None, None].expand(-1, -1, h, w)
-    moved = warp(other.repeat_interleave(COUNT, dim=0), everywhere).view(N, COUNT, C, h, w)
     clear = (shifts[..., 2] > CLEAR).repeat(2, 1)[:, :, None, None]
-    left_over = torch.where(clear, _error(anchor[:, None], moved), torch.inf)
+    pace = spacing.T.flatten().view(-1, 1, 1, 1)
+    there = ~pace.isinf()  # where a shot ends the pair's own frame stands in
+    pace = torch.where(there, pace, 0.0)
+    left_over = torch.minimum(
+        torch.where(clear, _error(anchor, other, ways), torch.inf),
+        torch.where(clear & there, _error(anchor, outer, -pace[..., 0] * ways), torch.inf),
+    )
     least, which = left_over.min(dim=1, keepdim=True)
-    own = _error(anchor[:, None], warp(other, 2 * double(near))[:, None])
+    own = _around((anchor - warp(other, 2 * double(near))).abs()[:, None])
     better = least < torch.minimum(SHARE * own, own - GAIN)
     shift = ways.gather(1, which.flatten(1)[..., None].expand(-1, -1, 2)).transpose(1, 2).view_as(near) / 2
-    pace = spacing.T.flatten().view(-1, 1, 1, 1)
-    pace = torch.where(pace.isinf(), 0.0, pace)  # where a shot ends the pair's own frame stands in
     return shift, -pace * shift, better
 
 
-def _error(anchor: Tensor, seen: Tensor) -> Tensor:
-    """Mean absolute difference of (N, K, C, h, w) around each place of half the size: (N, K, h/2, w/2)."""
-    difference = F.avg_pool2d((anchor - seen).abs().mean(dim=2), 2)
-    return F.avg_pool2d(difference, AROUND, stride=1, padding=AROUND // 2, count_include_pad=False)
+def _error(anchor: Tensor, other: Tensor, ways: Tensor) -> Tensor:
+    """(N, COUNT, h/2, w/2): how far another picture differs around each place if all moves by one of the ways."""
+    N, C, h, w = anchor.shape
+    everywhere = ways.flatten(0, 1)[:, :, None, None].expand(-1, -1, h, w)
+    moved = warp(other.repeat_interleave(COUNT, dim=0), everywhere).view(N, COUNT, C, h, w)
+    return _around((anchor[:, None] - moved).abs())
+
+
+def _around(difference: Tensor) -> Tensor:
+    """Means of (N, K, C, h, w) around each place of half the size: (N, K, h/2, w/2)."""
+    small = F.avg_pool2d(difference.mean(dim=2), 2)
+    return F.avg_pool2d(small, AROUND, stride=1, padding=AROUND // 2, count_include_pad=False)

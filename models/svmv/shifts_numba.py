@@ -3,6 +3,7 @@
 N is twice the number B of windows, as in `volume_numba`.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,28 +21,35 @@ _ONE, _TWO, _HALF, _12TH = (np.float32(k) for k in (1, 2, 1 / 2, 1 / 12))
 _REACH, _SHARE, _GAIN = AROUND // 2, np.float32(SHARE), np.float32(GAIN)
 
 
-def settle(left: Array, right: Array, shifts: Array, pace: Array, motion: Array, hidden: npt.NDArray[Any]) -> None:
+def settle(halves: Sequence[Array], shifts: Array, pace: Array, motion: Array, hidden: npt.NDArray[Any]) -> None:
     """See `shifts.settled`.
 
     Args:
-        left: (B, h, w, 3), I₀ at 1/2.
-        right: I₁.
+        halves: I₋₁ I₀ I₁ I₂ at 1/2, each (B, h, w, 3).
         shifts: (B, COUNT, 3), as `common_shifts` gives them.
-        pace: (N,), how far each anchor's outer frame is; 0 where there is none.
+        pace: (N,), how far each anchor's outer frame is; inf where there is none.
         motion: (N, h/2, w/2, 4), at 1/4, near then far, px there; in and out.
         hidden: (N, h/2, w/2, K), what the decoder knows, float32 or the bits of bfloat16; in and out.
     """
+    before, left, right, after = halves
     error, least = (np.empty(motion.shape[:3], np.float32) for _ in range(2))
     _along(left, right, motion, error)
     _bound(error, least)
     if not (least > 0).any():
         return
     wanted = _wanted(least)
+    there = ~np.isinf(pace)
+    pace = np.where(there, pace, np.float32(0))
     for k in range(shifts.shape[1]):
-        clear = shifts[:, k, 2] > CLEAR
-        if clear.any():
-            _shifted(left, right, shifts[:, k], clear, wanted, error)
-            _choose(error, shifts[:, k], clear, pace, least, motion, hidden)
+        ways = np.concatenate([shifts[:, k, :2], -shifts[:, k, :2]])
+        clear = np.tile(shifts[:, k, 2] > CLEAR, 2)
+        for first, second, moved, seen in (
+            (right, left, ways, clear),
+            (before, after, -pace[:, None] * ways, clear & there),
+        ):
+            if seen.any():
+                _shifted(left, right, first, second, moved, seen, wanted, error)
+                _choose(error, ways, seen, pace, least, motion, hidden)
 
 
 def _wanted(least: Array) -> npt.NDArray[np.bool_]:
@@ -58,7 +66,7 @@ def _wanted(least: Array) -> npt.NDArray[np.bool_]:
 def _along(left, right, motion, error):  # type: ignore[no-untyped-def]
     """Mean absolute difference along the motion, of the four pixels at 1/2 of each at 1/4."""
     B, H, W, C = left.shape
-    for row in prange(B * H):
+    for row in prange(B * H):  # N · H/2
         n, y = row // (H // 2), row % (H // 2)
         own, other = (left[n], right[n]) if n < B else (right[n - B], left[n - B])
         error[n, y] = 0
@@ -92,15 +100,18 @@ def _bound(error, least):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _shifted(left, right, shift, clear, wanted, error):  # type: ignore[no-untyped-def]
-    """`_along` for one motion everywhere, at the rows that are wanted."""
+def _shifted(left, right, first, second, ways, seen, wanted, error):  # type: ignore[no-untyped-def]
+    """`_along` for one motion everywhere, (N, 2), to the `first` picture from I₀ and to the `second` from I₁.
+
+    Only where that is `seen`, (N,), and at the rows that are wanted.
+    """
     B, H, W, C = left.shape
-    for row in prange(B * H):
+    for row in prange(B * H):  # N · H/2
         n, y = row // (H // 2), row % (H // 2)
-        if not (wanted[n, y] and clear[n % B]):
+        if not (wanted[n, y] and seen[n]):
             continue
-        own, other = (left[n], right[n]) if n < B else (right[n - B], left[n - B])
-        across, aside = (shift[n, 0], shift[n, 1]) if n < B else (-shift[n - B, 0], -shift[n - B, 1])
+        own, other = (left[n], first[n]) if n < B else (right[n - B], second[n - B])
+        across, aside = ways[n, 0], ways[n, 1]
         whole = int(np.floor(across))
         share = across - np.float32(whole)
         line, total = np.empty((W + 1) * C, np.float32), np.zeros(W * C, np.float32)
@@ -123,17 +134,15 @@ def _shifted(left, right, shift, clear, wanted, error):  # type: ignore[no-untyp
 
 
 @kernel
-def _choose(error, shift, clear, pace, least, motion, hidden):  # type: ignore[no-untyped-def]
-    """Take the shift where its error around a place is the least so far."""
+def _choose(error, ways, seen, pace, least, motion, hidden):  # type: ignore[no-untyped-def]
+    """Take a motion, (N, 2), px at 1/2, where its error around a place is the least so far."""
     N, H, W = error.shape
-    B = N // 2
     for row in prange(N * H):
         n, y = row // H, row % H
-        if not (clear[n % B] and (least[n, y] > 0).any()):
+        if not (seen[n] and (least[n, y] > 0).any()):
             continue
         mean = mean_around(error[n], y, _REACH)
-        sign = _HALF if n < B else -_HALF
-        across, aside = sign * shift[n % B, 0], sign * shift[n % B, 1]
+        across, aside = _HALF * ways[n, 0], _HALF * ways[n, 1]
         for x in range(W):
             if mean[x] < least[n, y, x]:
                 least[n, y, x] = mean[x]

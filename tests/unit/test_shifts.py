@@ -34,6 +34,11 @@ def resting(picture: Tensor, hidden: int = 3) -> Level:
     return Level(torch.zeros(2, 2, h, w), torch.zeros(2, 2, h, w), torch.ones(2, hidden, h, w))
 
 
+def ends(left: Tensor, right: Tensor) -> list[Tensor]:
+    """A window whose outer pictures say nothing."""
+    return [noise(98), left, right, noise(99)]
+
+
 @pytest.mark.parametrize("shift", [(0, 0), (7, -5), (-12, 9)])
 def test_a_shift_is_found(shift: tuple[int, int]) -> None:
     found = common_shifts(noise(0), moved(noise(0), *shift))[0]
@@ -77,7 +82,7 @@ def test_a_shift_takes_the_place_of_a_motion_that_is_wrong(
     spacing: tuple[float, float], pace: tuple[float, float]
 ) -> None:
     left, right = noise(0), moved(noise(0), 8, -4)
-    level = settled(resting(left), left, right, common_shifts(left, right), torch.tensor([spacing]))
+    level = settled(resting(left), ends(left, right), common_shifts(left, right), torch.tensor([spacing]))
     inside = (slice(None), slice(None), slice(8, -8), slice(8, -8))
     way = torch.tensor([[4.0, -2.0], [-4.0, 2.0]])[:, :, None, None]
     torch.testing.assert_close(level.near[inside], way.expand_as(level.near[inside]), atol=0.05, rtol=0)
@@ -89,17 +94,27 @@ def test_a_shift_takes_the_place_of_a_motion_that_is_wrong(
 def test_a_motion_that_is_right_stays() -> None:
     left = noise(0)
     right = torch.cat([left[:, :, :32], moved(left, 8, 0)[:, :, 32:]], dim=2)  # the upper half stands still
-    level = settled(resting(left), left, right, common_shifts(left, right), EVEN)
+    level = settled(resting(left), ends(left, right), common_shifts(left, right), EVEN)
     assert bool((level.near[:, :, :12] == 0).all())
     assert bool((level.hidden[:, :, :12] == 1).all())
     assert float((level.near[0, 0, 20:, 8:-8] - 4).abs().max()) < 0.05
+
+
+def test_what_is_hidden_in_the_pair_is_found_in_the_outer_picture() -> None:
+    views = [moved(noise(0), 8 * k, 0) for k in (-1, 0, 1, 2)]
+    views[2][:, :, 20:40] = 0.5  # over the middle of I₁
+    shifts = common_shifts(views[1], views[2])
+    for spacing, found in ((1.0, True), (torch.inf, False)):
+        level = settled(resting(views[1]), views, shifts, torch.tensor([[spacing, 1.0]]))
+        way = level.near[0, :, 14:16, 12:-12]  # of I₀
+        assert bool(((way - torch.tensor([4.0, 0.0])[:, None, None]).abs().amax(dim=0) < 0.1).all()) == found
 
 
 def test_a_shift_that_is_not_clear_is_not_taken() -> None:
     left, right = noise(0), moved(noise(0), 8, -4)
     shifts = common_shifts(left, right)
     shifts[..., 2] = CLEAR / 2
-    level = settled(resting(left), left, right, shifts, EVEN)
+    level = settled(resting(left), ends(left, right), shifts, EVEN)
     assert bool((level.near == 0).all())
 
 
@@ -114,11 +129,13 @@ def test_the_compiled_form_equals_the_definition(seed: int) -> None:
     shifts[1, :2] = torch.tensor([[2.5, -1.25, 0.3], [-0.5, 0.75, 0.01]])
     level = Level(*(3 * torch.randn(4, 2, 32, 48, generator=generator) for _ in range(2)), torch.ones(4, 5, 32, 48))
     spacing = torch.tensor([[1.0, 2.0], [torch.inf, 0.5]])
-    expected = settled(level, left, right, shifts, spacing)
+    before, after = (torch.cat([moved(noise(seed), -5 * k, 3), noise(seed + 9 + k)]) for k in (-1, 2))
+    expected = settled(level, [before, left, right, after], shifts, spacing)
     motion = channels_last(torch.cat([level.near, level.far], dim=1)).copy()
-    pace = np.array([1.0, 0.0, 2.0, 0.5], np.float32)
+    pace = np.array([1.0, np.inf, 2.0, 0.5], np.float32)
     hidden = channels_last(level.hidden).copy()
-    settle(channels_last(left), channels_last(right), shifts.numpy(), pace, motion, hidden)
+    halves = [channels_last(half) for half in (before, left, right, after)]
+    settle(halves, shifts.numpy(), pace, motion, hidden)
     assert bool((expected.near != level.near).any())
     np.testing.assert_allclose(motion, channels_last(torch.cat([expected.near, expected.far], dim=1)), atol=1e-4)
     np.testing.assert_array_equal(hidden, channels_last(expected.hidden))
