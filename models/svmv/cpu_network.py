@@ -237,10 +237,11 @@ class _Ensemble:
         self, window: Window, levels: list[Level], shifts: Tensor, *, size: tuple[int, int], spacing: Tensor
     ) -> Motion:
         _, left, right, _ = window
-        before, *halves, after = [arrays.channels_last(frame.half) for frame in window]
+        every = [arrays.channels_last(frame.half) for frame in window]
+        halves = every[1:3]
         flow, hidden = arrays.motion(levels[-1]), arrays.channels_last(levels[-1].hidden)
         pace = spacing.T.flatten().float().numpy()
-        settle((before, *halves, after), shifts.numpy(), pace, flow, hidden)
+        settle(every, shifts.numpy(), pace, flow, hidden)
         lifted = arrays.channels_last(self._lift(arrays.tensor(hidden)))
         details = arrays.channels_last(left.detail), arrays.channels_last(right.detail)
         B, h, w, _ = details[0].shape

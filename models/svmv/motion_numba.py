@@ -65,9 +65,7 @@ def compare(  # type: ignore[no-untyped-def]
             copy_run(state, x // 2, place, K, out, x, 0)
             first, second, along = doubled(x, W // 2)
             for k in range(4):
-                top = upper[first, k] * (_ONE - along) + upper[second, k] * along
-                bottom = lower[first, k] * (_ONE - along) + lower[second, k] * along
-                flow[k] = _TWO * (top * (_ONE - down) + bottom * down)
+                flow[k] = twice(upper, lower, first, second, along, down, k)
             x0, x1, y0, y1, wa, wb, wc, wd = around(np.float32(x) + flow[0], np.float32(y) + flow[1], W, H)
             copy_run(own, x, 0, D, out, x, K)
             mix_four(other[y0], other[y1], x0, x1, wa, wb, wc, wd, out, x, K + D)
@@ -104,6 +102,14 @@ def _border(position, size):  # type: ignore[no-untyped-def]
     position = min(np.float32(position), np.float32(size - 1))
     whole = int(position)
     return whole, min(whole + 1, size - 1), position - np.float32(whole)
+
+
+@inlined
+def twice(upper, lower, first, second, along, down, k):  # type: ignore[no-untyped-def]
+    """One number of a motion between four places of two rows, in pixels of twice the size."""
+    top = upper[first, k] * (_ONE - along) + upper[second, k] * along
+    bottom = lower[first, k] * (_ONE - along) + lower[second, k] * along
+    return _TWO * (top * (_ONE - down) + bottom * down)
 
 
 @inlined

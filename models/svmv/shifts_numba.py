@@ -11,13 +11,13 @@ import numpy.typing as npt
 from numba import prange
 
 from svmv.jit import kernel
-from svmv.motion_numba import around, mean_around
+from svmv.motion_numba import around, mean_around, twice
 from svmv.shifts import AROUND, CLEAR, GAIN, SHARE
 from svmv.volume_numba import doubled
 
 Array = npt.NDArray[np.float32]
 
-_ONE, _TWO, _HALF, _12TH = (np.float32(k) for k in (1, 2, 1 / 2, 1 / 12))
+_HALF, _12TH = (np.float32(k) for k in (1 / 2, 1 / 12))
 _REACH, _SHARE, _GAIN = AROUND // 2, np.float32(SHARE), np.float32(GAIN)
 
 
@@ -76,12 +76,8 @@ def _along(left, right, motion, error):  # type: ignore[no-untyped-def]
             here = own[2 * y + j]
             for x in range(W):
                 first, second, along = doubled(x, W // 2)
-                top = upper[first, 0] * (_ONE - along) + upper[second, 0] * along
-                bottom = lower[first, 0] * (_ONE - along) + lower[second, 0] * along
-                across = _TWO * (top * (_ONE - down) + bottom * down)
-                top = upper[first, 1] * (_ONE - along) + upper[second, 1] * along
-                bottom = lower[first, 1] * (_ONE - along) + lower[second, 1] * along
-                aside = _TWO * (top * (_ONE - down) + bottom * down)
+                across = twice(upper, lower, first, second, along, down, 0)
+                aside = twice(upper, lower, first, second, along, down, 1)
                 x0, x1, y0, y1, wa, wb, wc, wd = around(np.float32(x) + across, np.float32(2 * y + j) + aside, W, H)
                 for c in range(C):
                     seen = other[y0, x0, c] * wa + other[y0, x1, c] * wb + other[y1, x0, c] * wc + other[y1, x1, c] * wd

@@ -169,7 +169,7 @@ def test_training_learns_and_leaves_its_records(real: RealSource, tmp_path: Path
 
     first = loss()
     trainer.run()
-    assert loss() < 0.9 * first
+    assert loss() < 0.8 * first
     records = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert records[-1]["step"] == 80
     assert load(tmp_path / "run" / "weights.safetensors").config == SMALL
