@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # One pass over the index: torch first and pinned, so that nothing else pulls another build of it.
 READY := $(VENV)/.ready
 
-.PHONY: setup fmt check test test-gpu demo bench golden build formats clean
+.PHONY: setup fmt check test test-gpu demo bench build formats clean
 
 setup: $(READY)
 

@@ -1,1 +1,1 @@
-"""Measurements; run as `python -m benchmarks.network`, `.pipeline`, `.against`. Results are in RESULTS.md."""
+"""Measurements; run as `python -m benchmarks.network` and so on. Results are in RESULTS.md."""

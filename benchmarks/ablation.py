@@ -22,7 +22,7 @@ import svmv
 from svmv.model import Window
 from svmv.training.config import Schedule
 from svmv.training.data import ClipStore, RealSource
-from svmv.training.evaluation import Figures, Network, evaluate_clip, overall
+from svmv.training.evaluation import Figures, Ours, evaluate_clip, overall
 from svmv.training.loop import Trainer
 from svmv.training.losses import variances
 from svmv.training.rivals import Linear
@@ -99,9 +99,9 @@ def train(variant: Variant, real: RealSource, options: argparse.Namespace) -> sv
 
 def measure(model: svmv.SVMV, clips: dict[str, np.ndarray], every: int) -> tuple[Figures, Figures]:
     """Means over the clips: ours, linear blend."""
-    scores = [
-        evaluate_clip(name, clip, [Network(model), Linear()], step=2, every=every) for name, clip in clips.items()
-    ]
+    cpu = torch.device("cpu")
+    methods = [Ours(svmv.ready(model.to(cpu), cpu, torch.float32), cpu), Linear()]
+    scores = [evaluate_clip(name, clip, methods, step=2, every=every) for name, clip in clips.items()]
     means = overall(scores)
     return means["svmv"], means["linear"]
 

@@ -12,42 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 import svmv
 from benchmarks.common import choose_clock, clip_or_own, machine
-from svmv.training.evaluation import Gap, Method, split
+from svmv.training.evaluation import Gap, Method, Ours, split
 from svmv.training.rivals import DisFlow, DisWarp, Linear
 from svmv_cli.media.clips import read_clip
 from svmv_cli.media.filters import minterpolate
 from svmv_cli.pipeline.devices import DTYPES, choose_precision, open_device
 
 Clip = npt.NDArray[np.uint8]
-
-
-class Ours:
-    """SVMV in the form the command runs; each picture is encoded once."""
-
-    name = "svmv"
-
-    def __init__(self, device: torch.device, model: str) -> None:
-        self._device = device
-        self._network = svmv.ready(svmv.load(model), device, DTYPES[choose_precision("auto", device)])
-
-    @torch.inference_mode()
-    def predict(self, kept: Clip, gaps: list[Gap]) -> Iterator[torch.Tensor]:
-        """See `svmv.training.evaluation.Method`."""
-        known: dict[int, svmv.Features] = {}
-        for gap in gaps:
-            for index in gap.window:
-                if index not in known:
-                    picture = torch.from_numpy(kept[index : index + 1]).to(self._device)
-                    known[index] = self._network.encode(picture.float() / 255)
-            window = tuple(known[index] for index in gap.window)
-            motion = self._network.decode(window, size=(kept.shape[2], kept.shape[3]))
-            times = torch.tensor([gap.times], device=self._device)
-            yield self._network.synthesize(motion, times)[0].cpu()
-            known = {index: features for index, features in known.items() if index >= gap.left}
 
 
 def filtered(kept: Clip, gaps: list[Gap]) -> Iterator[object]:
@@ -72,8 +46,11 @@ def main() -> None:
     kept = read_clip(clip_or_own(options.clip, size=options.size, frames=12), limit=options.gaps + 2)
     times = tuple(k / options.factor for k in range(1, options.factor))
     gaps = [Gap(gap.left, gap.window, (), times) for gap in split(2 * len(kept) - 1, 2)][: options.gaps]
-    methods: list[Method] = [Ours(device, options.model), Linear(), DisWarp(DisFlow())]
-    runs: dict[str, Callable[[], object]] = {m.name: lambda m=m: list(m.predict(kept.copy(), gaps)) for m in methods}
+    network = svmv.ready(svmv.load(options.model), device, DTYPES[choose_precision("auto", device)])
+    methods: list[Method] = [Ours(network, device), Linear(), DisWarp(DisFlow())]
+    runs: dict[str, Callable[[], object]] = {
+        m.name: lambda m=m: [made.cpu() for made in m.predict(kept.copy(), gaps)] for m in methods
+    }
     runs["minterpolate"] = lambda: list(filtered(kept, gaps))
     shortest = dict.fromkeys(runs, float("inf"))
     for turn in range(options.rounds + 1):

@@ -21,7 +21,7 @@ import torch
 
 import svmv
 from svmv.metrics import psnr
-from svmv.training.evaluation import Method, Network, Prediction, evaluate_clip
+from svmv.training.evaluation import Method, Ours, Prediction, evaluate_clip
 from svmv_cli.lab_rivals import rival_methods
 from svmv_cli.media.clips import find_clips, read_clip
 from svmv_cli.pipeline.devices import DTYPES, choose_precision
@@ -142,9 +142,10 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=26)
     parser.add_argument("--every", type=int, default=3)
     options = parser.parse_args()
-    dtype = DTYPES[choose_precision(options.precision, torch.device("cpu"))]
+    cpu = torch.device("cpu")
+    network = svmv.ready(svmv.load(options.model), cpu, DTYPES[choose_precision(options.precision, cpu)])
     rivals, _ = rival_methods(["linear", "dis", "dis-splat", "minterpolate"])
-    methods: list[Method] = [Network(svmv.load(options.model), dtype=dtype), *rivals]
+    methods: list[Method] = [Ours(network, cpu), *rivals]
     clips = [(path.name, read_clip(path, limit=options.frames)) for path in find_clips(options.clips)]
     print("| overlay | " + " | ".join(m.name for m in methods) + " |\n" + "| --- " * (len(methods) + 1) + "|")
     for draw in (caption, roll, ticker, page, bars):

@@ -96,7 +96,7 @@ def evaluate(
 
 def _network(model: str, *, device: str, precision: str) -> "tuple[Method, torch.device]":
     import svmv
-    from svmv.training.evaluation import Network
+    from svmv.training.evaluation import Ours
     from svmv_cli import terminal
     from svmv_cli.errors import ModelError
     from svmv_cli.pipeline.devices import DTYPES, choose_precision, open_device
@@ -104,7 +104,7 @@ def _network(model: str, *, device: str, precision: str) -> "tuple[Method, torch
     chosen = open_device(device, tell=terminal.say)
     dtype = DTYPES[choose_precision(precision, chosen)]
     try:
-        return Network(svmv.load(model).to(chosen), dtype=dtype), chosen
+        return Ours(svmv.ready(svmv.load(model), chosen, dtype), chosen), chosen
     except ValueError as error:
         raise ModelError(str(error), hint="--model takes a shipped name or a .safetensors file.") from error
 

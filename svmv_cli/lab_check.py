@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from svmv.training.data import ClipEntry, ClipStore
     from svmv.training.evaluation import Prediction
 
-_ONE_IN = 10  # clips are held out
+_ONE_IN = 10  # shots are held out
 _GAPS = 3  # per clip
 _MOST_CLIPS = 32
 _SMALLEST = 64  # px
@@ -21,9 +21,14 @@ _WORST = 4  # sheets per check
 
 
 def hold_out(store: "ClipStore") -> tuple[list["ClipEntry"], list["ClipEntry"]]:
-    """(to train on, to check with): every tenth clip is held out, none of fewer than ten, never a tiny one."""
-    tenth = store.entries[_ONE_IN - 1 :: _ONE_IN]
-    held = [entry for entry in tenth if min(entry.height, entry.width) >= _SMALLEST]
+    """(to train on, to check with): every tenth shot is held out, none of fewer than ten, never a tiny one.
+
+    Clips of one shot go the same way, since they show the same things.
+    """
+    shots = dict.fromkeys((entry.source, entry.name) for entry in store.entries)
+    tenth = set(list(shots)[_ONE_IN - 1 :: _ONE_IN])
+    large = (entry for entry in store.entries if min(entry.height, entry.width) >= _SMALLEST)
+    held = [entry for entry in large if (entry.source, entry.name) in tenth]
     return [entry for entry in store.entries if entry not in held], held
 
 
@@ -40,17 +45,21 @@ class HeldOut:
 
     def __call__(self, model: "SVMV", step: int) -> dict[str, float]:
         """Mean PSNR over the clips, dB, and that of a linear blend."""
-        from svmv.training.evaluation import Network, evaluate_clip, overall
+        import torch
+
+        import svmv
+        from svmv.training.evaluation import Method, Ours, evaluate_clip, overall
         from svmv.training.rivals import Linear
         from svmv_cli.lab_report import WorstFrames, plot_learning_curve
 
         worst = WorstFrames(_WORST)
         watch = worst.show if self._draw else _nobody
+        methods: list[Method] = [Ours(svmv.ready(model, self._device, torch.float32), self._device), Linear()]
         scores = [
             evaluate_clip(
                 entry.name,
                 self._pictures(entry),
-                [Network(model), Linear()],
+                methods,
                 step=2,
                 every=max(1, (entry.frames - 1) // 2 // _GAPS),
                 device=self._device,

@@ -27,7 +27,7 @@ def train(
     rate: Annotated[float | None, typer.Option(help="Peak learning rate [default: 1e-4, from scratch 5e-4].")] = None,
     device: Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")] = "auto",
     every: Annotated[int, typer.Option("--check-every", help="Steps between looks at held-out clips.")] = 500,
-    seed: Annotated[int, typer.Option(help="The same seed draws the same batches.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same batches, with --steps.")] = 0,
 ) -> None:
     """Train the network on your own footage; shots are cut apart, stills and repeats left out.
 
@@ -49,7 +49,7 @@ def train(
     from svmv_cli.lab_report import plot_learning_curve
     from svmv_cli.pipeline.devices import open_device
 
-    chosen = open_device(device, tell=terminal.say)
+    chosen = open_device(device, training=True, tell=terminal.say)
     scratch = start == "scratch"
     network = _network(start)
     store = _store(data, output / "clips", say=terminal.say)
@@ -99,8 +99,7 @@ def _network(start: str) -> "SVMV":
 
 
 def _schedule(length: "Schedule", *, crop: int, rate: float) -> "Schedule":
-    sizes = ((0.0, 128), (0.25, 192), (0.7, 256))
-    crops = tuple((part, size) for part, size in sizes if size <= crop) or ((0.0, crop),)
+    crops = ((0.0, min(crop, 128)), (0.25, min(crop, 192)), (0.7, crop))
     return replace(length, crops=crops, learning_rate=rate)
 
 

@@ -48,6 +48,15 @@ def failure(trial: Trial, device: torch.device) -> str | None:
     return None if right else "what it computes is wrong"
 
 
+def learned(kernel: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+    """What a kernel gives and the gradients of its square by each input, as one row: a trial of both directions."""
+    with torch.enable_grad():
+        leaves = [each.clone().requires_grad_() for each in inputs]
+        out = kernel(*leaves)
+        gradients = torch.autograd.grad(out.square().sum(), leaves)
+    return torch.cat([each.detach().flatten() for each in (out, *gradients)])
+
+
 def waves(device: torch.device, *shape: int, pace: float) -> Tensor:
     """Numbers between -1 and 1 for a trial, each place another, the same everywhere: float32.
 

@@ -56,7 +56,7 @@ def enlarged(upper, lower, down, fine):  # type: ignore[no-untyped-def]
 
 @inlined
 def _exponential(x):  # type: ignore[no-untyped-def]
-    """e^x for |x| ≤ 24, to 1e-5 of itself; loops over it are vectorised: (e^(x/64))^64 by Taylor and six squarings."""
+    """e^x for |x| ≤ 12, to 1e-5 of itself; loops over it are vectorised: (e^(x/64))^64 by Taylor and six squarings."""
     y = x * _64TH
     e = _ONE + y * (_ONE + y * (_HALF + y * (_6TH + y * (_24TH + y * _120TH))))
     e = e * e

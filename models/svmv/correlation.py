@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from svmv.backends import Backend, fastest, waves
+from svmv.backends import Backend, fastest, learned, waves
 from svmv.warp import pixel_grid
 
 
@@ -33,7 +33,11 @@ def correlate(a: Tensor, b: Tensor, flow: Tensor, *, radius: int, backend: Backe
     if a.shape != b.shape or flow.shape != (a.shape[0], 2, *a.shape[2:]):
         raise ValueError(f"correlate: got {a.shape = }, {b.shape = }, {flow.shape = }")
     if backend == "auto":
-        backend = "torch" if a.dtype == torch.float64 else fastest(a.device, trial)
+        backend = (
+            "torch"
+            if a.dtype == torch.float64
+            else fastest(a.device, training_trial if torch.is_grad_enabled() else trial)
+        )
     if backend == "numba":
         from svmv.correlation_numba import correlate_numba
 
@@ -88,5 +92,16 @@ def correlate_torch(a: Tensor, b: Tensor, flow: Tensor, radius: int) -> Tensor:
 
 def trial(device: torch.device, backend: Backend) -> Tensor:
     """See `backends.Trial`."""
+    a, b, flow = _tried(device)
+    return correlate(a, b, flow, radius=3, backend=backend)
+
+
+def training_trial(device: torch.device, backend: Backend) -> Tensor:
+    """The same with the gradients."""
+    a, b, flow = _tried(device)
+    return learned(lambda a, b: correlate(a, b, flow, radius=3, backend=backend), a, b)
+
+
+def _tried(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     features = waves(device, 1, 32, 12, 20, pace=0.7)
-    return correlate(features, features, 5 * waves(device, 1, 2, 12, 20, pace=0.3), radius=3, backend=backend)
+    return features, features.flip(3), 5 * waves(device, 1, 2, 12, 20, pace=0.3)

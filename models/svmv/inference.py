@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from svmv import backends, correlation, synthesis
+from svmv import backends, correlation, splat, synthesis
 from svmv.config import SVMVConfig
 from svmv.cpu_network import CpuNetwork
 from svmv.features import Features
@@ -49,9 +49,9 @@ class Network(Protocol):
 def ready(network: SVMV, device: torch.device, dtype: torch.dtype) -> Network:
     """The fastest form of a network for a device and the arithmetic of its convolutions; for inference only.
 
-    The network itself stays as it is.
+    The network itself stays as it is. One of a derived class, which may decode in its own way, has no twin.
     """
-    if device.type == "cpu" and CpuNetwork.serves(network.config):
+    if device.type == "cpu" and type(network) is SVMV and CpuNetwork.serves(network.config):
         return CpuNetwork(network, dtype)
     own = deepcopy(network).to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     for layer in own.modules():
@@ -60,13 +60,19 @@ def ready(network: SVMV, device: torch.device, dtype: torch.dtype) -> Network:
     return PlainNetwork(own, dtype)
 
 
-def triton_failure(device: torch.device) -> str | None:
+def triton_failure(device: torch.device, *, training: bool = False) -> str | None:
     """Why the Triton kernels of a network, or one of them, do not run on a CUDA device; None where all do.
+
+    Args:
+        device: the CUDA device.
+        training: ask for the backward kernels too.
 
     Raises:
         torch.OutOfMemoryError: the device is full, which says nothing about Triton.
     """
-    reasons = (backends.failure(trial, device) for trial in (correlation.trial, synthesis.trial))
+    trained = correlation.training_trial, splat.training_trial, synthesis.trial
+    needed = trained if training else (correlation.trial, synthesis.trial)
+    reasons = (backends.failure(trial, device) for trial in needed)
     return next((reason for reason in reasons if reason is not None), None)
 
 

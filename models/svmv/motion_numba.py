@@ -202,7 +202,7 @@ def unfold(head, known, curve, moves, rate, doubt, evidence, calm, members):  # 
     for row in prange(N * H):
         n, y = row // H, row % H
         partner = (n + N // 2) % N
-        part = _HALF if rate[n] > 0 and rate[partner] > 0 else _ONE
+        half_or_all = _HALF if rate[n] > 0 and rate[partner] > 0 else _ONE
         out, read, moved = head[n, y], known[n, y], moves[n % len(moves), y]
         saved = mean_around(known[n, :, :, 9], y, 1)  # what standing still saves
         # Turned round first: every plane's row is then written in one run.
@@ -219,7 +219,7 @@ def unfold(head, known, curve, moves, rate, doubt, evidence, calm, members):  # 
             for axis in range(2):
                 other = curve[partner, y0, x0, axis] * wa + curve[partner, y0, x1, axis] * wb
                 other += curve[partner, y1, x0, axis] * wc + curve[partner, y1, x1, axis] * wd
-                base[2 + axis, x] = part * (curve[n, y, x, axis] + other)
+                base[2 + axis, x] = half_or_all * (curve[n, y, x, axis] + other)
         for m in range(M):
             for k in range(4):
                 for x in range(W):

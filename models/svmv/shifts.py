@@ -101,8 +101,8 @@ def _signed(index: Tensor, size: int) -> Tensor:
 def settled(level: Level, halves: Sequence[Tensor], shifts: Tensor, spacing: Tensor) -> Level:
     """The motion, replaced by one of the shifts, at even pace, wherever that explains the pictures far better.
 
-    What is hidden in the other picture of the pair is found again in the outer one. What the decoder knows there, of a
-    motion that was wrong, is forgotten.
+    What is hidden in the other picture of the pair is found again in the outer one, by a shift as by the motion. What
+    the decoder knows there, of a motion that was wrong, is forgotten.
 
     Args:
         level: at 1/4, of B windows.
@@ -111,12 +111,12 @@ def settled(level: Level, halves: Sequence[Tensor], shifts: Tensor, spacing: Ten
         spacing: (B, 2), as in `SVMV.decode`.
     """
     with torch.no_grad():
-        near, far, better = _chosen(level.near, halves, shifts, spacing)
+        near, far, better = _chosen(level, halves, shifts, spacing)
     hidden = level.hidden.masked_fill(better, 0)
     return Level(torch.where(better, near, level.near), torch.where(better, far, level.far), hidden)
 
 
-def _chosen(near: Tensor, halves: Sequence[Tensor], shifts: Tensor, spacing: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _chosen(level: Level, halves: Sequence[Tensor], shifts: Tensor, spacing: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """For each place the best shift as its motion, near and far, and whether it is better than what there is."""
     before, left, right, after = halves
     anchor, other, outer = torch.cat([left, right]), torch.cat([right, left]), torch.cat([before, after])
@@ -130,9 +130,12 @@ def _chosen(near: Tensor, halves: Sequence[Tensor], shifts: Tensor, spacing: Ten
         torch.where(clear & there, _error(anchor, outer, -pace[..., 0] * ways), torch.inf),
     )
     least, which = left_over.min(dim=1, keepdim=True)
-    own = _around((anchor - warp(other, 2 * double(near))).abs()[:, None])
+    own = torch.minimum(
+        _around((anchor - warp(other, 2 * double(level.near))).abs()[:, None]),
+        torch.where(there, _around((anchor - warp(outer, 2 * double(level.far))).abs()[:, None]), torch.inf),
+    )
     better = least < torch.minimum(SHARE * own, own - GAIN)
-    shift = ways.gather(1, which.flatten(1)[..., None].expand(-1, -1, 2)).transpose(1, 2).view_as(near) / 2
+    shift = ways.gather(1, which.flatten(1)[..., None].expand(-1, -1, 2)).transpose(1, 2).view_as(level.near) / 2
     return shift, -pace * shift, better
 
 

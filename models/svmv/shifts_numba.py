@@ -32,14 +32,16 @@ def settle(halves: Sequence[Array], shifts: Array, pace: Array, motion: Array, h
         hidden: (N, h/2, w/2, K), what the decoder knows, float32 or the bits of bfloat16; in and out.
     """
     before, left, right, after = halves
-    error, least = (np.empty(motion.shape[:3], np.float32) for _ in range(2))
-    _along(left, right, motion, error)
-    _bound(error, least)
-    if not (least > 0).any():
-        return
-    wanted = _wanted(least)
+    error, least = np.empty(motion.shape[:3], np.float32), np.full(motion.shape[:3], np.float32(np.inf))
     there = ~np.isinf(pace)
     pace = np.where(there, pace, np.float32(0))
+    wanted = np.ones(motion.shape[:2], np.bool_)
+    for first, second, field, seen in ((right, left, 0, np.ones_like(there)), (before, after, 2, there)):
+        _along(left, right, first, second, motion, field, seen, wanted, error)
+        _bound(error, seen, least)
+        if not (least > 0).any():
+            return
+        wanted = _wanted(least)
     for k in range(shifts.shape[1]):
         ways = np.concatenate([shifts[:, k, :2], -shifts[:, k, :2]])
         clear = np.tile(shifts[:, k, 2] > CLEAR, 2)
@@ -63,44 +65,51 @@ def _wanted(least: Array) -> npt.NDArray[np.bool_]:
 
 
 @kernel
-def _along(left, right, motion, error):  # type: ignore[no-untyped-def]
-    """Mean absolute difference along the motion, of the four pixels at 1/2 of each at 1/4."""
+def _along(left, right, first, second, motion, field, seen, wanted, error):  # type: ignore[no-untyped-def]
+    """Mean absolute difference along the motion, of the four pixels at 1/2 of each at 1/4.
+
+    To the `first` picture from I₀ and to the `second` from I₁, by the motion's numbers `field` and the next, only where
+    that is `seen`, (N,), and at the rows that are `wanted`, (N, h/2).
+    """
     B, H, W, C = left.shape
     for row in prange(B * H):  # N · H/2
         n, y = row // (H // 2), row % (H // 2)
-        own, other = (left[n], right[n]) if n < B else (right[n - B], left[n - B])
+        if not (wanted[n, y] and seen[n]):
+            continue
+        own, other = (left[n], first[n]) if n < B else (right[n - B], second[n - B])
         error[n, y] = 0
         for j in range(2):
             up, low, down = doubled(2 * y + j, H // 2)
             upper, lower = motion[n, up], motion[n, low]
             here = own[2 * y + j]
             for x in range(W):
-                first, second, along = doubled(x, W // 2)
-                across = twice(upper, lower, first, second, along, down, 0)
-                aside = twice(upper, lower, first, second, along, down, 1)
+                start, end, along = doubled(x, W // 2)
+                across = twice(upper, lower, start, end, along, down, field)
+                aside = twice(upper, lower, start, end, along, down, field + 1)
                 x0, x1, y0, y1, wa, wb, wc, wd = around(np.float32(x) + across, np.float32(2 * y + j) + aside, W, H)
                 for c in range(C):
-                    seen = other[y0, x0, c] * wa + other[y0, x1, c] * wb + other[y1, x0, c] * wc + other[y1, x1, c] * wd
-                    error[n, y, x // 2] += _12TH * abs(here[x, c] - seen)
+                    found = (
+                        other[y0, x0, c] * wa + other[y0, x1, c] * wb + other[y1, x0, c] * wc + other[y1, x1, c] * wd
+                    )
+                    error[n, y, x // 2] += _12TH * abs(here[x, c] - found)
 
 
 @kernel
-def _bound(error, least):  # type: ignore[no-untyped-def]
-    """What a shift's error must stay below, around each place."""
+def _bound(error, seen, least):  # type: ignore[no-untyped-def]
+    """What a shift's error must stay below, around each place; where it is below zero, no shift can."""
     N, H, W = error.shape
     for row in prange(N * H):
         n, y = row // H, row % H
+        if not (seen[n] and (least[n, y] > 0).any()):
+            continue
         mean = mean_around(error[n], y, _REACH)
         for x in range(W):
-            least[n, y, x] = min(_SHARE * mean[x], mean[x] - _GAIN)
+            least[n, y, x] = min(least[n, y, x], _SHARE * mean[x], mean[x] - _GAIN)
 
 
 @kernel
 def _shifted(left, right, first, second, ways, seen, wanted, error):  # type: ignore[no-untyped-def]
-    """`_along` for one motion everywhere, (N, 2), to the `first` picture from I₀ and to the `second` from I₁.
-
-    Only where that is `seen`, (N,), and at the rows that are wanted.
-    """
+    """`_along` for one motion everywhere, (N, 2)."""
     B, H, W, C = left.shape
     for row in prange(B * H):  # N · H/2
         n, y = row // (H // 2), row % (H // 2)

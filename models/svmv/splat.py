@@ -9,7 +9,7 @@ Conventions: offsets in pixels, (x, y); METHOD.md §3.
 import torch
 from torch import Tensor
 
-from svmv.backends import Backend, fastest, waves
+from svmv.backends import Backend, fastest, learned, waves
 from svmv.warp import pixel_grid
 
 
@@ -31,7 +31,8 @@ def splat(values: Tensor, offsets: Tensor, weights: Tensor, *, backend: Backend 
     """
     _check(values, offsets, weights)
     if backend == "auto":
-        backend = fastest(values.device, trial) if values.dtype == torch.float32 else "torch"
+        tried = training_trial if torch.is_grad_enabled() else trial
+        backend = fastest(values.device, tried) if values.dtype == torch.float32 else "torch"
     if backend == "numba":
         from svmv.splat_numba import splat_numba
 
@@ -71,9 +72,17 @@ def splat_torch(values: Tensor, offsets: Tensor, weights: Tensor) -> tuple[Tenso
 
 def trial(device: torch.device, backend: Backend) -> Tensor:
     """See `backends.Trial`."""
-    offsets = 5 * waves(device, 1, 4, 2, 16, 24, pace=0.9)
-    weights = 1 + waves(device, 1, 4, 16, 24, pace=0.3)
-    return torch.cat(splat(waves(device, 1, 3, 16, 24, pace=0.7), offsets, weights, backend=backend), dim=1)
+    return torch.cat(splat(*_tried(device), backend=backend), dim=1)
+
+
+def training_trial(device: torch.device, backend: Backend) -> Tensor:
+    """The same with the gradients."""
+    return learned(lambda *inputs: torch.cat(splat(*inputs, backend=backend), dim=1), *_tried(device))
+
+
+def _tried(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    offsets, weights = waves(device, 1, 4, 2, 16, 24, pace=0.9), waves(device, 1, 4, 16, 24, pace=0.3)
+    return waves(device, 1, 3, 16, 24, pace=0.7), 5 * offsets, 1 + weights
 
 
 def _check(values: Tensor, offsets: Tensor, weights: Tensor) -> None:

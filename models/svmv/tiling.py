@@ -81,7 +81,8 @@ def coarse(network: Network, read: Read, size: tuple[int, int], *, rows: int, sh
         shrink: motion is found in frames of 1/`shrink` of the size: 1, 2, 4 …
     """
     small = smaller(size, shrink)
-    whole, levels = _padded(small), network.config.levels(*small)
+    # A picture so small that it has one level alone is given a second one: tiles refine something.
+    whole, levels = _padded(small), max(network.config.levels(*small), 2)
     step = max(rows // (2 * CELL), 1) * 2 * CELL
     strips = [Box(top, 0, min(top + step, whole.bottom), whole.right) for top in range(0, whole.bottom, step)]
     half = torch.cat([F.avg_pool2d(read(strip.times(shrink))[:, :3], 2 * shrink) for strip in strips], dim=2)
@@ -210,7 +211,7 @@ def _needed(core: Box, near: Tensor, far: Tensor) -> int:
 
 def _most(lengths: Tensor) -> float:
     count = lengths.numel()
-    return float(lengths.flatten().kthvalue(max(int(count * _NEARLY_ALL), 1)).values)
+    return float(lengths.flatten().sort().values[max(int(count * _NEARLY_ALL), 1) - 1])  # MPS knows no kthvalue
 
 
 def _aligned(core: Box, margin: int, whole: Box) -> Box:

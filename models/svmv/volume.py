@@ -38,7 +38,8 @@ class SoftArgmax(nn.Module):
     def forward(self, cost: Tensor) -> Tensor:
         """(B, K, h, w) → (B, 2, h, w), px."""
         share = torch.softmax(cost * self.log_sharpness.exp(), dim=1)
-        return torch.einsum("bkhw,dk->bdhw", share, self.offsets)
+        with torch.autocast(share.device.type, enabled=False):  # these are coordinates
+            return torch.einsum("bkhw,dk->bdhw", share.float(), self.offsets)
 
 
 class Decoder(nn.Module):

@@ -152,7 +152,7 @@ def _peak(builder: Any, cost: list[Any], sharp: Any, radius: int) -> list[Any]:
 
 
 def _exponential(builder: Any, x: Any) -> Any:
-    """e^x for |x| ≤ 24, to 1e-5 of itself: (e^(x/64))^64 by Taylor and six squarings."""
+    """e^x for |x| ≤ 12, to 1e-5 of itself, and no less than 0 beyond: (e^(x/64))^64 by Taylor and six squarings."""
     y = builder.fmul(x, constant(1 / 64))
     e = constant(_TERMS[0])
     for term in _TERMS[1:]:

@@ -9,16 +9,18 @@ import torch
 import svmv
 from svmv_cli.errors import DeviceError
 from svmv_cli.pipeline import memory
+from svmv_cli.pipeline.failures import is_out_of_memory
 
 Precision = Literal["fp32", "fp16", "bf16"]
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
-def open_device(wanted: str, *, tell: Callable[[str], None] = lambda _: None) -> torch.device:
+def open_device(wanted: str, *, training: bool = False, tell: Callable[[str], None] = lambda _: None) -> torch.device:
     """The device a name stands for, ready to compute: "auto" is CUDA, else Apple's MPS, else the CPU.
 
     Args:
         wanted: see there.
+        training: whether a network is to be trained on it.
         tell: is told what makes work on it slower than it could be, or late to begin.
 
     Raises:
@@ -30,11 +32,13 @@ def open_device(wanted: str, *, tell: Callable[[str], None] = lambda _: None) ->
         device = torch.device(wanted)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
+        if is_out_of_memory(error):
+            raise DeviceError(f"{wanted} is full", hint="close other programs on it, or use --device cpu") from error
         hint = "use --device auto, or see `svmv info` for what is here"
         raise DeviceError(f"no device {wanted!r} on this machine", hint=hint) from error
     if device.type == "cpu":
         memory.keep_freed()
-    if (note := slow_kernels(device)) is not None:
+    if (note := slow_kernels(device, training=training)) is not None:
         tell(note)
     svmv.when_compiling(lambda: tell("compiling for this processor, the first time only: up to half a minute"))
     return device
@@ -73,9 +77,9 @@ def free_memory(device: torch.device) -> int | None:
     return memory.free_host() if device.type == "cpu" else None
 
 
-def slow_kernels(device: torch.device) -> str | None:
+def slow_kernels(device: torch.device, *, training: bool = False) -> str | None:
     """What to tell the user where only the slow kernels run on a GPU; None where there is nothing to tell."""
-    failure = svmv.triton_failure(device) if device.type == "cuda" else None
+    failure = svmv.triton_failure(device, training=training) if device.type == "cuda" else None
     if failure is None:
         return None
     windows = sys.platform == "win32"

@@ -55,4 +55,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     kind = type(error)
     if kind.__name__ == "OutOfMemoryError" and kind.__module__.partition(".")[0] == "torch":
         return True
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
+    if not isinstance(error, RuntimeError):
+        return isinstance(error, MemoryError)
+    # Host; MPS, and what of CUDA is not torch's own allocator's: its context, pinned memory; Fourier transforms.
+    return any(sign in str(error) for sign in ("DefaultCPUAllocator", "out of memory", "CUFFT_ALLOC_FAILED"))

@@ -24,38 +24,41 @@ _STILL = 0.4  # mean luma change between neighbours, code values: below it there
 def training_clips(
     videos: list[Path], *, note: Callable[[str], None]
 ) -> Iterator[tuple[str, str, npt.NDArray[np.uint8]]]:
-    """(name, source, frames (N, H·3/2, W)) for each usable shot; a file that cannot be read is noted and skipped."""
+    """(shot, source, frames (N, H·3/2, W)) of usable clips; a file that cannot be read is noted and skipped.
+
+    A shot that is long, or has repeats in it, is several clips.
+    """
     for path in videos:
         try:
-            for number, clip in enumerate(_shots(path)):
+            for number, clip in _clips(path):
                 yield f"{path.stem}_{number:04}", path.name, clip
         except InputError as error:
             note(f"{path.name} is left out: {error.message}")
 
 
-def _shots(path: Path) -> Iterator[npt.NDArray[np.uint8]]:
+def _clips(path: Path) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
+    """With the number of the shot each is from."""
     info = probe(path)
-    shot: list[Packed] = []
+    shot, taken = 0, list[Packed]()
     with VideoReader(info, pix_fmt="yuv420p", deinterlace=deinterlace_for("auto", info, binding=False)) as reader:
         for seen in look(reader, settings=ShotSettings()):
-            if seen.cut or len(shot) == LONGEST:
-                yield from _usable(shot)
-                shot = []
-            if seen.role == "picture":
-                shot.append(_packed(seen.frame))
-            else:  # a repeat breaks the even spacing that a training window needs
-                yield from _usable(shot)
-                shot = []
-    yield from _usable(shot)
+            repeat = seen.role != "picture"  # it breaks the even spacing that a training window needs
+            if seen.cut or repeat or len(taken) == LONGEST:
+                if _usable(taken):
+                    yield shot, np.stack(taken)
+                taken = []
+            shot += seen.cut
+            if not repeat:
+                taken.append(_packed(seen.frame))
+    if _usable(taken):
+        yield shot, np.stack(taken)
 
 
-def _usable(shot: list[Packed]) -> Iterator[npt.NDArray[np.uint8]]:
-    if len(shot) < SHORTEST:
-        return
-    clip = np.stack(shot)
-    thin = clip[:, : clip.shape[1] * 2 // 3 : 4, ::4].astype(np.int16)
-    if np.abs(np.diff(thin, axis=0)).mean() >= _STILL:
-        yield clip
+def _usable(clip: list[Packed]) -> bool:
+    if len(clip) < SHORTEST:
+        return False
+    thin = np.stack([picture[: len(picture) * 2 // 3 : 4, ::4] for picture in clip]).astype(np.int16)
+    return bool(np.abs(np.diff(thin, axis=0)).mean() >= _STILL)
 
 
 def _packed(frame: Frame) -> Packed:

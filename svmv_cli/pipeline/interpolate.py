@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import partial
@@ -89,6 +90,7 @@ class NetworkInterpolator:
         self._trained = network
         self._network = svmv.ready(network, converter.device, DTYPES[precision])
         self._cache: Recent[svmv.Features] = Recent()
+        self._most = sys.maxsize  # windows at a time, until memory has once been short
         self._small = svmv.smaller((converter.height, converter.width), self._shrink)  # in which motion is estimated
         # Px of a tile of these; None: pictures are worked on whole.
         self._side = memory.tile_side(
@@ -123,8 +125,8 @@ class NetworkInterpolator:
         """See `windows.Interpolator`; windows have nothing to do with each other here."""
 
     def close(self) -> None:
-        """Drop cached features."""
-        self._cache.clear()
+        """Drop cached features, and leave the device's memory to others."""
+        self._free_memory()
 
     def between(
         self, windows: Sequence[Window], phases: Sequence[tuple[Fraction, ...]]
@@ -134,29 +136,34 @@ class NetworkInterpolator:
         Raises:
             DeviceError: the device has no memory left, even for one window in small tiles.
         """
-        try:
-            return self._between(windows, phases)
-        except OverflowError:
-            if self.precision != "fp16":
-                raise
-            self._widen()
-            return self.between(windows, phases)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            if len(windows) == 1:
-                self._shrink_tiles(error)
-        self._free_memory()
-        half = len(windows) // 2
-        if not half:
-            return self.between(windows, phases)
-        return self.between(windows[:half], phases[:half]) + self.between(windows[half:], phases[half:])
+        made: list[list[tuple[Plane, ...]]] = []
+        while len(made) < len(windows):
+            part = slice(len(made), len(made) + self._most)
+            try:
+                made += self._between(windows[part], phases[part])
+                continue
+            except OverflowError:
+                if self.precision != "fp16":
+                    raise
+                self._widen()
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._take_less(len(windows[part]), error)
+            self._free_memory()  # only now: the error held on to what had been computed
+        return made
 
     def _widen(self) -> None:
         self._tell(f"float16 overflows on {self.device}: going on in float32")
         self.precision = "fp32"
         self._network = svmv.ready(self._trained, self.converter.device, torch.float32)
-        self._cache.clear()
+
+    def _take_less(self, together: int, error: BaseException) -> None:
+        """So many windows at a time were too many for the memory there is, and will be."""
+        if together > 1:
+            self._most = together // 2
+        else:
+            self._shrink_tiles(error)
 
     def _shrink_tiles(self, error: BaseException) -> None:
         side = memory.smaller(self._side, width=self._small[1], height=self._small[0])

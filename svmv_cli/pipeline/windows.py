@@ -57,7 +57,7 @@ class Interpolator(Protocol):
 
     @property
     def weights(self) -> str:
-        """Digest of what it learnt: where this, device and precision are equal, so are the pictures."""
+        """Digest of what it learnt: with device and precision it decides the pictures, on a GPU to a code value."""
         ...
 
     @property

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from svmv import backends, correlation, inference, synthesis
+from svmv import backends, correlation, inference, splat, synthesis
 from svmv.backends import Trial, failure, fastest
 from svmv_cli.pipeline import devices
 
@@ -63,6 +63,17 @@ def test_where_one_does_not_its_definition_is_and_the_reason_is_told(monkeypatch
     assert told is not None and "triton-windows" in told and "Python.h" not in told
 
 
+def test_training_asks_for_the_backward_kernels_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    good, bad = kernel(lambda: 1.0), kernel(broken)
+    for module in (correlation, synthesis):
+        monkeypatch.setattr(module, "trial", good)
+    monkeypatch.setattr(correlation, "training_trial", good)
+    monkeypatch.setattr(splat, "training_trial", bad)
+    assert devices.slow_kernels(CUDA) is None
+    told = devices.slow_kernels(CUDA, training=True)
+    assert told is not None and "Failed to find C compiler." in told
+
+
 @pytest.mark.parametrize("wrong", [1.01, float("nan")])
 def test_wrong_numbers_are_no_success(wrong: float) -> None:
     assert failure(kernel(lambda: wrong), CUDA) == "what it computes is wrong"
@@ -97,7 +108,16 @@ def test_a_machine_without_a_gpu_gives_a_reason_too() -> None:
 
 def test_trials_tell_a_kernel_from_a_wrong_one() -> None:
     """Their numbers are large enough, and no two places the same."""
-    for trial in (correlation.trial, synthesis.trial):
+    for trial in (correlation.trial, correlation.training_trial, splat.training_trial, synthesis.trial):
         made: Tensor = trial(torch.device("cpu"), "torch")
         assert float(made.std()) > 0.05
         assert not torch.allclose(made, made.roll(1, -1), rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("trial", [correlation.training_trial, splat.training_trial])
+def test_trials_of_training_hold_gradients_which_twins_have_alike(trial: Trial) -> None:
+    device = torch.device("cpu")
+    with torch.no_grad():  # as `failure` asks
+        right, made = trial(device, "torch"), trial(device, "numba")
+    assert torch.allclose(made, right, rtol=1e-3, atol=1e-3)
+    assert len(right) > trial.__globals__["trial"](device, "torch").numel()

@@ -4,6 +4,8 @@ import csv
 import json
 import shlex
 import sys
+from dataclasses import replace
+from math import isnan, nan
 from pathlib import Path
 
 import av
@@ -19,6 +21,7 @@ from svmv.training.rivals import Linear, Repeat
 from svmv_cli.app import app
 from svmv_cli.lab_check import hold_out
 from svmv_cli.lab_report import WorstFrames
+from svmv_cli.pipeline.footage import LONGEST, training_clips
 from tests.media import make_clip
 
 
@@ -184,6 +187,28 @@ def test_train_measures_on_shots_it_does_not_train_on(tmp_path: Path) -> None:
     index = next((folder / "clips").glob("*/index.json"))
     used, held = hold_out(ClipStore(index.parent))
     assert (len(used), len(held)) == (9, 1) and held[0] not in used
+
+
+def test_clips_of_one_shot_are_held_out_together(tmp_path: Path) -> None:
+    small = np.zeros((7, 96, 64), np.uint8)
+    names = [f"film_{shot:04}" for shot in range(10) for _ in range(2)]
+    store = ClipStore.build(tmp_path, ((name, "film.mkv", small) for name in names))
+    used, held = hold_out(store)
+    assert [entry.name for entry in held] == ["film_0009"] * 2
+    assert len(used) == 18
+
+
+def test_a_long_take_is_one_shot(tmp_path: Path) -> None:
+    make_clip(tmp_path / "c.mkv", frames=LONGEST + 20, size=(64, 64), codec="ffv1")
+    clips = list(training_clips([tmp_path / "c.mkv"], note=print))
+    assert [len(frames) for _, _, frames in clips] == [LONGEST, 20]
+    assert len({shot for shot, _, _ in clips}) == 1
+
+
+def test_a_picture_that_is_no_number_is_not_left_out_of_the_mean() -> None:
+    good = Figures(psnr=30.0, ssim=0.9, ssim_3d=0.9, temporal=nan, sharpness=1.0)
+    mean = Figures.mean([good, replace(good, psnr=nan, temporal=20.0)])
+    assert isnan(mean.psnr) and mean.temporal == 20.0 and mean.ssim == 0.9
 
 
 def test_train_wants_a_length_and_footage_that_moves(tmp_path: Path) -> None:

@@ -194,6 +194,8 @@ def test_two_inputs_never_share_an_output(tmp_path: Path) -> None:
         (PermissionError(13, "Permission denied", "x.mp4"), OutputError),
         (MemoryError(), DeviceError),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), DeviceError),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"), DeviceError),
+        (RuntimeError("cuFFT error: CUFFT_ALLOC_FAILED"), DeviceError),
         (type("OutOfMemoryError", (RuntimeError,), {"__module__": "torch.cuda"})("CUDA"), DeviceError),
         (KeyError("surprise"), InternalError),
         (DamagedError("as it is"), DamagedError),

@@ -1,5 +1,7 @@
 """Shifts that pictures have in common are found, and taken where they explain more than the motion does."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -108,6 +110,15 @@ def test_what_is_hidden_in_the_pair_is_found_in_the_outer_picture() -> None:
         level = settled(resting(views[1]), views, shifts, torch.tensor([[spacing, 1.0]]))
         way = level.near[0, :, 14:16, 12:-12]  # of I₀
         assert bool(((way - torch.tensor([4.0, 0.0])[:, None, None]).abs().amax(dim=0) < 0.1).all()) == found
+
+
+def test_what_the_motion_finds_in_the_outer_picture_stays() -> None:
+    left, right = noise(0), moved(noise(0), 8, 0)
+    views = [moved(left, 3, 0), left, right, noise(99)]  # I₀'s motion to I₋₁ is known, and not the shift's
+    level = replace(resting(left), far=torch.tensor([1.5, 0.0]).view(1, 2, 1, 1).expand(2, 2, 32, 48))
+    settled_level = settled(level, views, common_shifts(left, right), EVEN)
+    assert bool((settled_level.near[0, :, 4:-4, 8:-8] == 0).all())
+    assert float((settled_level.near[1, 0, 4:-4, 8:-8] + 4).abs().max()) < 0.05
 
 
 def test_a_shift_that_is_not_clear_is_not_taken() -> None:

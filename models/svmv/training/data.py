@@ -22,7 +22,7 @@ Bytes = npt.NDArray[np.uint8]
 class ClipEntry:
     """Where one clip lies in the store."""
 
-    name: str
+    name: str  # of the shot; clips cut from one share it
     source: str  # clips cut from one file share it; sampling is even over sources
     offset: int  # bytes into the store
     frames: int

@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 
 from svmv.features import Features
-from svmv.inference import ready
+from svmv.inference import Network
 from svmv.metrics import psnr, sharpness, similarity, temporal_psnr
-from svmv.model import SVMV
 
 Clip = npt.NDArray[np.uint8]
 
@@ -92,10 +91,10 @@ class Figures:
 
     @classmethod
     def mean(cls, many: Sequence["Figures"]) -> "Figures":
-        """Means of each figure; nan is left out."""
-        columns = [[getattr(one, field.name) for one in many] for field in fields(cls)]
-        known = [[value for value in column if not isnan(value)] for column in columns]
-        return cls(*(sum(column) / len(column) if column else nan for column in known))
+        """Means of each figure, the temporal one of those that have it; nan where a picture was no number."""
+        columns = {field.name: [getattr(one, field.name) for one in many] for field in fields(cls)}
+        columns["temporal"] = [value for value in columns["temporal"] if not isnan(value)]
+        return cls(**{name: sum(column) / len(column) if column else nan for name, column in columns.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,14 +222,13 @@ class _Judge:
         return float(temporal_psnr(predicted, truth, predicted_before=before, truth_before=truth_before))
 
 
-class Network:
+class Ours:
     """SVMV as a method; each kept picture is encoded once."""
 
-    def __init__(self, model: SVMV, *, name: str = "svmv", dtype: torch.dtype = torch.float32) -> None:
-        """`dtype`: arithmetic of the convolutions; coordinates and the splat stay float32."""
+    def __init__(self, network: Network, device: torch.device, *, name: str = "svmv") -> None:
+        """`network`: ready to run, on `device`."""
         self.name = name
-        self._device = next(model.parameters()).device
-        self._network = ready(model, self._device, dtype)
+        self._network, self._device = network, device
 
     def predict(self, kept: Clip, gaps: Sequence[Gap]) -> Iterator[Tensor]:
         """See `Method`."""

@@ -1,4 +1,4 @@
-"""Batches cut ahead of the device, in threads. The same seed and step give the same batch, ahead or not."""
+"""Batches cut ahead of the device, in threads. A seed, a step and how much is done give a batch, ahead or not."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor

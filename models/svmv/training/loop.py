@@ -117,7 +117,7 @@ class Trainer:
             self._report(self._check(self.average, self.step))
 
     def advance(self) -> dict[str, float]:
-        """One optimiser step. The batch depends on the seed and the step's number only."""
+        """One optimiser step. The batch depends on the seed, the step's number and how much of the run is done."""
         schedule, done = self.schedule, self.done
         draft = self._feeder.draft(self.step, self._done_at)
         torch.manual_seed(schedule.seed * 1_000_003 + self.step)
