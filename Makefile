@@ -33,7 +33,7 @@ test-gpu: $(READY)
 
 demo: $(READY)
 	$(BIN)/python examples/make_clip.py demo/in.mp4
-	$(BIN)/svmv upsample demo/in.mp4 demo/out.mp4 --factor 4 --overwrite
+	$(BIN)/svmv upsample demo/in.mp4 -o demo/out.mp4 --factor 4 --overwrite
 	$(BIN)/python examples/side_by_side.py demo/in.mp4 demo/out.mp4 demo/side-by-side.png
 
 bench: $(READY)

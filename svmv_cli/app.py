@@ -78,7 +78,7 @@ def upsample(
         typer.Argument(
             metavar="INPUT... [OUTPUT]",
             help="Videos, folders of them, pictures (frames/%05d.png or their folder), or - for y4m through a pipe. "
-            "Of exactly two files the second is the OUTPUT: a name that is still free, or with -y a file to replace. "
+            "Of exactly two the second is the OUTPUT if there is nothing of that name yet; to replace a file, -o. "
             "Three or more, or any with -o or --output-dir, are all inputs.",
             show_default=False,
         ),
@@ -176,7 +176,7 @@ def upsample(
             keep_work=keep_work,
             strict=strict,
         )
-        job = sort_out(paths, output=output, output_dir=output_dir, overwrite=overwrite)
+        job = sort_out(paths, output=output, output_dir=output_dir)
         requests = [replace(common, source=s, output=job.output, output_dir=output_dir) for s in job.sources]
         if as_json and not dry_run:
             refuse_json_beside_pictures(requests)
@@ -222,6 +222,7 @@ def _work(requests: list["Request"], *, progress: Watch, quiet: bool, as_json: b
     from svmv_cli.progress import make_progress
 
     watch = make_progress(progress.value, quiet=quiet)
+    talk = not quiet and progress is not Watch.json  # stderr is for a parser then
     outcomes: list[Outcome] = []
     with closing(run_all(requests, make=load_interpolator, progress=watch, debug=debug)) as done:
         for one in done:
@@ -229,10 +230,10 @@ def _work(requests: list["Request"], *, progress: Watch, quiet: bool, as_json: b
             if one.error is not None:
                 terminal.print_error(one.error, source=str(one.source), debug=debug)
             elif one.report is not None:
-                if not quiet:
+                if talk:
                     terminal.print_report(one.report)
                 terminal.print_damage(one.report)
-    if len(outcomes) > 1 and not quiet:
+    if len(outcomes) > 1 and talk:
         terminal.print_outcomes(outcomes)
     return _sum_up(outcomes, exit_code(outcomes), as_json=as_json)
 

@@ -35,7 +35,7 @@ def tell_media(path: Path, *, as_json: bool) -> None:
     Raises:
         InputError: it is no video.
     """
-    sources = sort_out([path], output=None, output_dir=None, overwrite=False).sources
+    sources = sort_out([path], output=None, output_dir=None).sources
     if len(sources) > 1:
         raise InputError(f"{path} holds {len(sources)} videos", hint="Give one of them.")
     info = examine(sources[0])

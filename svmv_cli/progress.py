@@ -23,8 +23,10 @@ _EVENT_EVERY = 1.0  # s
 
 def make_progress(kind: ProgressKind, *, quiet: bool) -> report.Progress:
     """Who watches a run: on a terminal a bar, elsewhere a line now and then, or what was asked for."""
-    if kind == "none" or (quiet and kind == "auto"):
+    if quiet and kind in {"none", "auto"}:
         return report.Silent()
+    if kind == "none":
+        return NotesOnly()
     if kind == "json":
         return JsonProgress()
     if kind == "bar" or (kind == "auto" and stderr().is_terminal):
@@ -73,6 +75,14 @@ class _Pace:
             f"{self.done}/{self.frames} frames ({100 * self.done // max(self.frames, 1)}%), "
             f"{self.fps:.1f} fps, {self.speed:.2f}x, ETA {eta}"
         )
+
+
+class NotesOnly(report.Silent):
+    """No progress, but what there is to know about the result."""
+
+    def note(self, text: str) -> None:
+        """A line of its own."""
+        say(f"note: {text}")
 
 
 class PlainProgress:

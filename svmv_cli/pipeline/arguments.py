@@ -26,13 +26,13 @@ class Job:
     output: Path | None  # only ever with a single source
 
 
-def sort_out(paths: Sequence[Path], *, output: Path | None, output_dir: Path | None, overwrite: bool) -> Job:
+def sort_out(paths: Sequence[Path], *, output: Path | None, output_dir: Path | None) -> Job:
     """Tell inputs from the output.
 
     With `-o` or `--output-dir` every positional path is an input. Otherwise, of exactly two paths, the second is the
-    OUTPUT: `-`, a new name, or, when `overwrite` says it may be replaced, an existing file; for a row of pictures it
-    may be a folder as well. One path, three or more, or a folder of videos among them: all are inputs. A folder
-    stands for the videos in it; one that holds pictures and no videos is one input, a row of them.
+    OUTPUT: `-` or a new name; for a row of pictures it may be a folder as well. What is there already is never taken
+    for one: `*.mp4` may have matched two films. One path, three or more, or a folder of videos among them: all are
+    inputs. A folder stands for the videos in it; one that holds pictures and no videos is one input, a row of them.
 
     Raises:
         UsageError: it cannot be told which is meant.
@@ -40,7 +40,7 @@ def sort_out(paths: Sequence[Path], *, output: Path | None, output_dir: Path | N
     """
     if output is None and output_dir is None and len(paths) == 2 and _is_pair(*paths):
         source, output = paths
-        _check_second(source, output, overwrite=overwrite)
+        _check_second(source, output)
         paths = [source]
     _refuse_loose_pictures(paths)
     sources = tuple(_expand(paths))
@@ -69,15 +69,15 @@ def _is_pair(source: Path, second: Path) -> bool:
     return not source.is_dir() | second.is_dir() or (pictures and not (second.is_dir() and videos_in(second)))
 
 
-def _check_second(source: Path, second: Path, *, overwrite: bool) -> None:
+def _check_second(source: Path, second: Path) -> None:
     # A path that is the input itself goes on and is refused by that name.
     if same_file(source, second) or second == PIPE or is_row(second):
         return
     occupied = any(second.iterdir()) if second.is_dir() else second.exists()
-    if occupied and not overwrite:
+    if occupied:
         raise UsageError(
             f"{second} exists already: output or second input?",
-            hint=f"To replace it, add -y or say -o {second} -y. To upsample both, give --output-dir.",
+            hint=f"To replace it, say -o {second} -y. To upsample both, give --output-dir.",
         )
     named = {*VIDEO_SUFFIXES, *BARE_SUFFIXES, *PICTURE_SUFFIXES}
     folder = not second.suffix and (is_row(source) or source.is_dir())

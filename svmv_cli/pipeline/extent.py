@@ -70,7 +70,10 @@ def find_extent(request: Request, info: MediaInfo) -> Extent:
         rate = video.rate_claimed
         missing = _missing(info, ticks, rate) if to_the_end and damaged else 0
     if rate is None:
-        return Extent((start, stop), None, first, last, _tail(info, ticks, high), high - low, missing, holes=0)
+        tail = _tail(info, ticks, high)
+        if stop is not None:
+            tail = min(tail, stop - last)
+        return Extent((start, stop), None, first, last, tail, high - low, missing, holes=0)
     grid = Grid(video.start, rate)
     first, last = grid.nearest(first), grid.nearest(last)
     holes = round((last - first) * rate) + 1 - (high - low)

@@ -14,6 +14,9 @@ MOST_BRIDGED = 24  # repeats in a row; that many decoded pictures are held in me
 _CLOCK = re.compile(r"(?:(?:(?P<h>\d+):)?(?P<m>\d{1,2}):)?(?P<s>\d+(?:\.\d*)?|\.\d+)$")
 _FRAME = re.compile(r"(?P<n>\d+)f$")
 _FASTEST = 1000  # frames/s
+_NTSC = {24, 30, 48, 60, 120, 240}  # frames/s, of which the thousandth part is left out
+_PULLED_DOWN = Fraction(1000, 1001)
+_ROUNDED = Fraction(1, 200)  # frames/s: 23.98 and 23.976 are both written for 24000/1001
 SCALES = (0.25, 0.5, 1.0)
 
 
@@ -76,7 +79,7 @@ class Request:
 
 
 def parse_fps(text: str) -> Fraction:
-    """A frame rate: `60`, `23.976` or `60000/1001`, frames/s.
+    """A frame rate: `60`, `12.5`, `60000/1001`, or `59.94` for that, frames/s.
 
     Raises:
         UsageError: it is none.
@@ -85,6 +88,9 @@ def parse_fps(text: str) -> Fraction:
         rate = Fraction(text)
     except (ValueError, ZeroDivisionError):
         rate = Fraction(0)
+    nominal = math.ceil(rate)
+    if nominal in _NTSC and abs(rate - nominal * _PULLED_DOWN) < _ROUNDED:
+        rate = nominal * _PULLED_DOWN
     if not 0 < rate <= _FASTEST:
         raise UsageError(f"not a frame rate: {text!r}", hint="Write it like 60, 59.94 or 60000/1001.")
     return rate

@@ -67,12 +67,19 @@ def test_quiet_says_nothing(svmv: Call, clip: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out.mkv").exists()
 
 
+def test_without_progress_notes_are_told_all_the_same(svmv: Call, tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "in.mkv", frames=4, codec="ffv1", pix_fmt="yuva420p").path
+    for extra, told in (([], True), (["-q"], False)):
+        result = svmv("upsample", clip, "-o", tmp_path / "out.mp4", "-y", "--progress", "none", *extra)
+        assert (result.code, "transparency is lost" in result.stderr) == (0, told)
+
+
 def test_json_is_one_object(svmv: Call, clip: Path) -> None:
     result = svmv("upsample", clip, "--json", "--progress", "json")
     data = json.loads(result.stdout)
     assert (data["status"], data["frames_in"], data["frames_out"], data["exit_code"]) == ("ok", 24, 48, 0)
     assert data["streams"][0]["action"] == "copy"
-    events = [json.loads(line) for line in result.stderr.splitlines() if line.startswith("{")]
+    events = [json.loads(line) for line in result.stderr.splitlines()]
     assert events[-1]["event"] == "stop"
 
 
@@ -174,10 +181,11 @@ def test_the_input_is_never_written_to(svmv: Call, clip: Path) -> None:
 def test_two_existing_files_are_asked_about(svmv: Call, clip: Path, tmp_path: Path) -> None:
     second = make_clip(tmp_path / "second.mp4", frames=4).path
     content = second.read_bytes()
-    result = svmv("upsample", clip, second)
-    assert result.code == 2
-    assert "--output-dir" in result.stderr
-    assert second.read_bytes() == content
+    for extra in ([], ["-y"]):  # `*.mp4` may have matched two films
+        result = svmv("upsample", clip, second, *extra)
+        assert result.code == 2
+        assert "--output-dir" in result.stderr
+        assert second.read_bytes() == content
     assert svmv("upsample", clip, second, "--output-dir", tmp_path / "out").code == 0
 
 

@@ -51,7 +51,9 @@ def test_clock_times_and_seconds_agree(whole: int, millis: int) -> None:
 
 def test_rates_are_read_exactly() -> None:
     assert parse_fps("60000/1001") == Fraction(60000, 1001)
-    assert parse_fps("59.94") == Fraction(5994, 100)
+    assert parse_fps("59.94") == Fraction(60000, 1001)
+    assert parse_fps("23.976") == parse_fps("23.98") == Fraction(24000, 1001)
+    assert parse_fps("12.5") == Fraction(25, 2) and parse_fps("59.9") == Fraction(599, 10)
     for text in ("0", "-5", "x", "1/0", "5000", "nan"):
         with pytest.raises(UsageError, match="not a frame rate"):
             parse_fps(text)
@@ -78,24 +80,23 @@ def test_modes_exclude_each_other() -> None:
 def test_the_second_of_two_is_the_output(tmp_path: Path) -> None:
     a, b = tmp_path / "a.mp4", tmp_path / "b.mp4"
     a.touch()
-    assert sort_out([a, b], output=None, output_dir=None, overwrite=False).output == b
+    assert sort_out([a, b], output=None, output_dir=None).output == b
     b.touch()
-    assert sort_out([a, b], output=None, output_dir=None, overwrite=True).output == b
-    assert sort_out([a, b], output=None, output_dir=tmp_path / "out", overwrite=False).sources == (a, b)
+    assert sort_out([a, b], output=None, output_dir=tmp_path / "out").sources == (a, b)
     with pytest.raises(UsageError, match="output or second input") as caught:
-        sort_out([a, b], output=None, output_dir=None, overwrite=False)
+        sort_out([a, b], output=None, output_dir=None)
     assert "--output-dir" in str(caught.value.hint)
     with pytest.raises(UsageError, match="neither an input"):
-        sort_out([a, tmp_path / "folder"], output=None, output_dir=None, overwrite=False)
+        sort_out([a, tmp_path / "folder"], output=None, output_dir=None)
 
 
 def test_several_inputs_take_no_single_output(tmp_path: Path) -> None:
     paths = [tmp_path / name for name in ("a.mp4", "b.mp4", "c.mp4")]
-    assert sort_out(paths, output=None, output_dir=None, overwrite=True).sources == tuple(paths)
+    assert sort_out(paths, output=None, output_dir=None).sources == tuple(paths)
     with pytest.raises(UsageError, match="several inputs"):
-        sort_out(paths, output=tmp_path / "x.mp4", output_dir=None, overwrite=False)
+        sort_out(paths, output=tmp_path / "x.mp4", output_dir=None)
     with pytest.raises(UsageError, match="twice"):
-        sort_out([paths[0]] * 3, output=None, output_dir=None, overwrite=False)
+        sort_out([paths[0]] * 3, output=None, output_dir=None)
 
 
 def test_a_folder_gives_its_videos_in_natural_order(tmp_path: Path) -> None:
@@ -106,7 +107,7 @@ def test_a_folder_gives_its_videos_in_natural_order(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(InputError, match="no video in the folder"):
-        sort_out([empty], output=None, output_dir=None, overwrite=False)
+        sort_out([empty], output=None, output_dir=None)
 
 
 # -- plans
@@ -154,6 +155,12 @@ def test_a_variable_rate_keeps_its_timeline(tmp_path: Path) -> None:
     assert made.timing == Phases(3)
     assert made.frames_out == 18
     assert plan(path, fps=Fraction(50)).target.rate == 50
+
+
+def test_a_variable_rate_ends_where_it_should(tmp_path: Path) -> None:
+    times = [Fraction(t, 1000) for t in (0, 40, 80, 5000)]
+    made = plan(make_clip(tmp_path / "in.mkv", times=times).path, end=Moment(seconds=Fraction(1)))
+    assert (made.frames_in, made.duration) == (3, 1)
 
 
 def test_a_clip_is_half_open(clip: Path) -> None:

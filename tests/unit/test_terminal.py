@@ -8,7 +8,7 @@ import pytest
 from svmv_cli import terminal
 from svmv_cli.errors import InputError
 from svmv_cli.pipeline.report import Progress, Silent
-from svmv_cli.progress import BarProgress, JsonProgress, PlainProgress, make_progress
+from svmv_cli.progress import BarProgress, JsonProgress, NotesOnly, PlainProgress, make_progress
 
 
 class Terminal(io.StringIO):
@@ -73,7 +73,8 @@ def test_json_lines_parse(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_kind_follows_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(make_progress("auto", quiet=False), PlainProgress)
     assert isinstance(make_progress("auto", quiet=True), Silent)
-    assert isinstance(make_progress("none", quiet=False), Silent)
+    assert isinstance(make_progress("none", quiet=False), NotesOnly)
+    assert type(make_progress("none", quiet=True)) is Silent
     assert isinstance(make_progress("json", quiet=True), JsonProgress)
     monkeypatch.setattr("sys.stderr", Terminal())
     monkeypatch.setenv("TERM", "xterm")

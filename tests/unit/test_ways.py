@@ -74,10 +74,10 @@ def test_a_folder_in_use_needs_a_yes(svmv: Call, tmp_path: Path) -> None:
     result = svmv("upsample", folder, "-o", out)
     assert (result.code, "is not empty" in result.stderr) == (4, True)
     (out / "mine.txt").write_text("mine")
-    assert svmv("upsample", folder, out, "-y").code == 0
+    assert svmv("upsample", folder, "-o", out, "-y").code == 0
     assert len(list(out.iterdir())) == 9
     # A shorter row would leave the rest of the longer one behind it.
-    result = svmv("upsample", folder, out, "-y", "--end", "2f")
+    result = svmv("upsample", folder, "-o", out, "-y", "--end", "2f")
     assert (result.code, "000005.png is there already" in result.stderr) == (4, True)
     assert len(list(out.iterdir())) == 9
 
@@ -94,7 +94,7 @@ def test_nothing_is_written_over_the_input(svmv: Call, tmp_path: Path) -> None:
 def test_a_folder_with_videos_is_many_videos(svmv: Call, tmp_path: Path) -> None:
     folder = make_row(tmp_path / "f", numbers=range(4))
     make_clip(folder / "a.mp4", frames=4)
-    assert sort_out([folder], output=None, output_dir=None, overwrite=False).sources == (folder / "a.mp4",)
+    assert sort_out([folder], output=None, output_dir=None).sources == (folder / "a.mp4",)
     result = svmv("upsample", folder, "-q")
     assert (result.code, (folder / "a_2x.mp4").exists()) == (0, True)
 
@@ -104,12 +104,12 @@ def test_which_of_two_is_the_output(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mp4", frames=4).path
     for second in ("new", "new/%04d.png", "new.gif", "new.webp", "-"):
         path = Path(second) if second == "-" else tmp_path / second
-        job = sort_out([folder, path], output=None, output_dir=None, overwrite=False)
+        job = sort_out([folder, path], output=None, output_dir=None)
         assert (job.sources, job.output) == ((folder / "%05d.png",), path)
     videos = tmp_path / "videos"
     videos.mkdir()
     make_clip(videos / "b.mp4", frames=4)
-    job = sort_out([clip, videos], output=None, output_dir=None, overwrite=False)
+    job = sort_out([clip, videos], output=None, output_dir=None)
     assert (job.sources, job.output) == ((clip, videos / "b.mp4"), None)
 
 
