@@ -105,6 +105,7 @@ def upsample(
     batch: Annotated[int | None, typer.Option(help="Windows per call of the network.")] = None,
     model: Annotated[str, typer.Option(help="A shipped model or a .safetensors file.")] = DEFAULT_MODEL,
     overwrite: Annotated[bool, typer.Option("--overwrite", "-y", help="Replace an existing output.")] = False,
+    skip_existing: Annotated[bool, typer.Option("--skip-existing", "-n", help="Leave out what has an output.")] = False,
     cuts: Annotated[Cuts, typer.Option(help="Find scene cuts and never blend across them.")] = Cuts.auto,
     cut_threshold: Annotated[float | None, typer.Option(help="0 to 1; lower finds more cuts [default: 0.3].")] = None,
     deinterlace: Annotated[
@@ -171,6 +172,7 @@ def upsample(
             deinterlace=deinterlace.value,
             shots=parse_shots(cuts=cuts.value, threshold=cut_threshold, dedup=dedup),
             overwrite=overwrite,
+            skip_existing=skip_existing,
             segment=None if segment is None else parse_segment(segment),
             resume=resume,
             keep_work=keep_work,
@@ -211,8 +213,8 @@ def _plan(requests: list["Request"], *, quiet: bool, as_json: bool, debug: bool)
     for one in outcomes:
         if one.error is not None:
             terminal.print_error(one.error, source=str(one.source), debug=debug)
-        elif one.plan is not None and not quiet:
-            terminal.print_plan(one.plan)
+        elif not quiet:
+            terminal.print_plan(one.plan) if one.plan is not None else terminal.print_skipped(one)
     return _sum_up(outcomes, exit_code(outcomes), as_json=as_json)
 
 
@@ -233,6 +235,8 @@ def _work(requests: list["Request"], *, progress: Watch, quiet: bool, as_json: b
                 if talk:
                     terminal.print_report(one.report)
                 terminal.print_damage(one.report)
+            elif talk:
+                terminal.print_skipped(one)
     if len(outcomes) > 1 and talk:
         terminal.print_outcomes(outcomes)
     return _sum_up(outcomes, exit_code(outcomes), as_json=as_json)

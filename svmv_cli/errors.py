@@ -4,7 +4,8 @@ SvmvError
 ├── UsageError        2    the command line contradicts itself
 ├── InputError        3    the source is missing, empty, no video …
 │   └── UnsupportedError   the source is real, but this build cannot handle it
-├── OutputError       4    the target exists, cannot be written, has no room …
+├── OutputError       4    the target cannot be written, has no room …
+│   └── ExistsError        it is there already
 ├── DamagedError      5    the source is damaged, and was to be refused for it
 └── DeviceError       6    the device is absent or out of memory
     └── ModelError         weights missing or not readable
@@ -60,6 +61,10 @@ class OutputError(SvmvError):
     """The target exists already, cannot be written, or the disk is full."""
 
     exit_code = ExitCode.OUTPUT
+
+
+class ExistsError(OutputError):
+    """The target exists already, and nothing was said of replacing it."""
 
 
 class DamagedError(SvmvError):

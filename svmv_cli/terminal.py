@@ -127,6 +127,11 @@ def print_report(report: Report) -> None:
         say(f"      {extra}")
 
 
+def print_skipped(one: Outcome) -> None:
+    """That there was nothing to do."""
+    say(f"{one.source}: its output is there already, skipped")
+
+
 def print_damage(report: Report) -> None:
     """That the output is not the whole of the input, where it is not. An error, told even to those who want quiet."""
     if report.status == "damaged":
@@ -152,7 +157,7 @@ def _cells(one: Outcome) -> tuple[str, str, str]:
         return one.report.status, str(one.report.frames_out), str(one.report.output)
     if one.plan is not None:
         return "planned", str(one.plan.frames_out or ""), str(one.plan.target.path)
-    return "", "", ""
+    return "skipped", "", ""
 
 
 def outcome_json(one: Outcome) -> Json:
@@ -163,7 +168,7 @@ def outcome_json(one: Outcome) -> Json:
         return {**base, "exit_code": int(one.exit_code), "error": error}
     record = to_json(one.report if one.report is not None else one.plan)
     if not isinstance(record, dict):
-        raise TypeError("an outcome without error has a report or a plan")
+        record = {"status": "skipped", "source": str(one.source)}
     return {"status": "planned", **record, "exit_code": int(one.exit_code)}
 
 
@@ -199,7 +204,7 @@ def print_media(plan: Plan, info: MediaInfo) -> None:
     woven = ", interlaced" if video.fields.interlaced else ""
     table.add_row("picture", f"{video.codec} {video.width}x{video.height} {video.pix_fmt}{woven}")
     table.add_row("colour", _color(video))
-    table.add_row("time", f"{_span(video)}, {_rate(rate)}")
+    table.add_row("time", f"{_span(plan)}, {_rate(rate)}")
     if video.display_matrix:
         table.add_row("rotation", f"{video.rotation}°" if video.rotation else "mirrored")
     if info.chapters:
@@ -230,11 +235,10 @@ def _color(video: VideoInfo) -> str:
     return ", ".join(parts)
 
 
-def _span(video: VideoInfo) -> str:
-    times = video.packet_times
-    if not len(times):
+def _span(plan: Plan) -> str:
+    if plan.frames_in is None or plan.duration is None:
         return "as many frames as come"
-    return f"{len(times)} frames over {float(int(times[-1] - times[0]) * video.time_base):.3f} s"
+    return f"{plan.frames_in} frames, {float(plan.duration):.3f} s"
 
 
 def _stream_lines(target: Target) -> list[str]:

@@ -27,6 +27,21 @@ def sample_losses(source: PixelFormat, kept: PixelFormat, *, codec: str) -> tupl
     return tuple(losses)
 
 
+def rarely_played(video: VideoInfo, kept: PixelFormat, *, codec: str) -> tuple[str, ...]:
+    """That few players show what comes out, where they did show the source.
+
+    Args:
+        video: the source's picture.
+        kept: the output's format, which nobody asked for.
+        codec: the user's name of the codec.
+    """
+    usual = kept.kind != "yuv" or (kept.shift_x, kept.shift_y) == (1, 1)
+    if codec not in {"h264", "hevc"} or usual or video.codec == codec:
+        return ()
+    common = "yuv420p" if kept.depth == 8 else f"yuv420p{kept.depth}le"
+    return (f"colour stays whole ({kept.name}), which many players do not show in {codec}: --pix-fmt {common}",)
+
+
 def shape_losses(video: VideoInfo, color: ColorInfo, *, muxer: str, codec: str) -> tuple[str, ...]:
     """What the container has no place for, or FFmpeg's muxer, driven from here, does not write.
 

@@ -22,7 +22,7 @@ from svmv_cli.media.encoders import (
 from svmv_cli.media.frame import PixelFormat
 from svmv_cli.media.hdr import hdr_options
 from svmv_cli.media.info import ColorInfo, MediaInfo, Span, VideoInfo
-from svmv_cli.media.losses import LIMITED_ONLY, hdr_losses, lost_beside, sample_losses, shape_losses
+from svmv_cli.media.losses import LIMITED_ONLY, hdr_losses, lost_beside, rarely_played, sample_losses, shape_losses
 from svmv_cli.media.pictures import color_after, nearest_format, working_format
 from svmv_cli.media.streams import TIMECODE_MUXERS, SlowAudio, decide_streams
 from svmv_cli.media.timecode import timecode_after
@@ -132,6 +132,7 @@ def choose_target(
             info, container=container, stretch=clock.stretch, slow_audio=slow_audio, timecode=timecode is not None
         ),
         notes=sample_losses(source, kept, codec=choice.name)
+        + (() if codec or pix_fmt else rarely_played(info.video, kept, codec=choice.name))
         + shape_losses(info.video, color, muxer=container.muxer, codec=choice.name)
         + hdr_losses(info.video.hdr, codec=choice.name, written=bool(hdr))
         + lost_beside(info.video),

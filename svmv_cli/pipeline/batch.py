@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from svmv_cli.errors import ExitCode, OutputError, SvmvError
+from svmv_cli.errors import ExistsError, ExitCode, OutputError, SvmvError
 from svmv_cli.media.info import ColorInfo, MediaInfo
 from svmv_cli.media.inputs import examine
 from svmv_cli.media.outputs import place_of
@@ -41,7 +41,7 @@ class MakeInterpolator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one file: a report, an error, or, in a dry run, a plan."""
+    """What became of one file: a report, an error, in a dry run a plan; nothing where its output was there already."""
 
     source: Path
     plan: Plan | None = None
@@ -179,6 +179,8 @@ def _attempt(
             if workshop is None or progress is None:
                 return Outcome(request.source, plan)
             return Outcome(request.source, plan, _run(plan, info, workshop=workshop, progress=progress))
+    except ExistsError as error:
+        return Outcome(request.source, error=None if request.skip_existing else error)
     except SvmvError as error:
         return Outcome(request.source, plan, error=error)
 

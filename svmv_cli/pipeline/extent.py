@@ -59,7 +59,7 @@ def find_extent(request: Request, info: MediaInfo) -> Extent:
     low = 0 if start is None else bisect_left(ticks, start / base)
     high = len(ticks) if stop is None else bisect_left(ticks, stop / base)
     if low >= high:
-        length = float((ticks[-1] - ticks[0]) * base)
+        length = float((ticks[-1] - ticks[0]) * base + _tail(info, ticks, len(ticks)))
         raise UsageError(f"no frame of {info.path} lies between --start and --end ({length:.3f} s in all)")
     first, last = ticks[low] * base, ticks[high - 1] * base
     to_the_end = stop is None or stop > ticks[-1] * base

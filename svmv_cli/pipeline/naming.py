@@ -4,7 +4,7 @@ import os
 from fractions import Fraction
 from pathlib import Path
 
-from svmv_cli.errors import OutputError
+from svmv_cli.errors import ExistsError, OutputError
 from svmv_cli.media.bare import BARE_SUFFIXES, PIPE, ROW_SUFFIXES, is_row
 from svmv_cli.media.containers import CONTAINERS
 from svmv_cli.media.numbering import parse_pattern
@@ -75,7 +75,8 @@ def check_output(path: Path, *, source: Path, overwrite: bool, make_folder: bool
 
     Raises:
         UsageError: stdout is a terminal.
-        OutputError: the path is the source itself (by any name or link), exists, or cannot be written.
+        ExistsError: it is there already.
+        OutputError: it is the source itself (by any name or link), or cannot be written.
     """
     if path == PIPE:
         refuse_terminal()
@@ -102,7 +103,7 @@ def _check_file(path: Path, *, source: Path, overwrite: bool) -> None:
             hint=f"Name the file in it, use --output-dir, or write pictures as {path / '%06d.png'}.",
         )
     if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists already", hint="Replace it with -y, or give another name with -o.")
+        raise ExistsError(f"{path} exists already", hint="Replace it with -y, or give another name with -o.")
 
 
 def _check_row(folder: Path, *, source: Path, overwrite: bool) -> None:
@@ -111,7 +112,7 @@ def _check_row(folder: Path, *, source: Path, overwrite: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file", hint="Name a folder for the pictures.")
     if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-        raise OutputError(
+        raise ExistsError(
             f"the folder {folder} is not empty",
             hint="Write pictures into it with -y, or name a new folder. For a video in it, use --output-dir.",
         )

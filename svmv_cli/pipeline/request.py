@@ -59,6 +59,7 @@ class Request:
     deinterlace: Literal["auto", "frames", "fields", "off", "refuse"] = "auto"
     shots: ShotSettings = field(default_factory=ShotSettings)
     overwrite: bool = False
+    skip_existing: bool = False  # an output that is there is no failure, and stays as it is
     segment: Fraction | None = None  # s of the source; 0: the whole in one; None: what suits the picture's size
     resume: bool = True  # take over segments that an earlier run finished
     keep_work: bool = False
@@ -72,6 +73,8 @@ class Request:
                 raise UsageError(f"{name} must be 2 or more, not {value}")
         if self.output is not None and self.output_dir is not None:
             raise UsageError("-o/--output and --output-dir exclude each other")
+        if self.overwrite and self.skip_existing:
+            raise UsageError("-y/--overwrite and --skip-existing exclude each other")
         if self.batch is not None and self.batch < 1:
             raise UsageError(f"--batch must be 1 or more, not {self.batch}")
         if self.scale not in SCALES:

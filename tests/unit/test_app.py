@@ -167,6 +167,20 @@ def test_existing_outputs_are_4_and_unchanged(svmv: Call, clip: Path) -> None:
     assert read_numbers(target)[::2] == list(range(24))
 
 
+def test_a_batch_goes_on_where_outputs_are_missing(svmv: Call, clip: Path, tmp_path: Path) -> None:
+    second = make_clip(tmp_path / "second.mp4", frames=4).path
+    done = clip.with_name("in_2x.mp4")
+    done.write_bytes(b"precious")
+    files = (clip, second, "--output-dir", tmp_path, "--skip-existing")
+    assert svmv("upsample", *files, "--dry-run").code == 0
+    result = svmv("upsample", *files, "--json")
+    assert (result.code, "skipped" in result.stderr) == (0, True)
+    assert [one["status"] for one in json.loads(result.stdout)["files"]] == ["skipped", "ok"]
+    assert done.read_bytes() == b"precious"
+    assert (tmp_path / "second_2x.mp4").exists()
+    assert svmv("upsample", *files, "-y").code == 2
+
+
 def test_the_input_is_never_written_to(svmv: Call, clip: Path) -> None:
     content = clip.read_bytes()
     link = clip.with_name("link.mp4")

@@ -174,3 +174,11 @@ def test_every_preset_we_name_opens(codec: str) -> None:
 def test_all_we_need_is_in_this_ffmpeg() -> None:
     for choice in CODECS.values():
         assert av.Codec(choice.encoder, "w").is_encoder
+
+
+def test_what_few_players_show_is_named(source: MediaInfo) -> None:
+    picture = looking_like(source, codec="png", pix_fmt="rgb24")
+    (note,) = choose(picture, "o.mp4").notes
+    assert "--pix-fmt yuv420p" in note
+    assert choose(looking_like(source, pix_fmt="yuv444p"), "o.mp4").notes == ()  # as the source was
+    assert not [n for n in choose(picture, "o.mp4", pix_fmt="yuv444p").notes if "players" in n]

@@ -197,4 +197,4 @@ def test_a_film_in_which_nothing_happens(svmv: Call, tmp_path: Path) -> None:
 
 def test_info_looks_at_rows(svmv: Call, tmp_path: Path) -> None:
     result = svmv("info", make_row(tmp_path / "f", numbers=range(4)))
-    assert (result.code, "4 frames over 0.125 s, 24 fps" in result.stdout) == (0, True), result.stdout
+    assert (result.code, "4 frames, 0.167 s, 24 fps" in result.stdout) == (0, True), result.stdout
