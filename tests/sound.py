@@ -27,6 +27,18 @@ def add_sound(out: OutputContainer, codec: str, language: str) -> av.AudioStream
     return track
 
 
+def write_noise(out: OutputContainer, track: av.AudioStream, *, samples: int) -> None:
+    """Noise, another on every channel, as loud at the end as at the beginning."""
+    layout = track.codec_context.layout
+    noise = np.random.default_rng(0)
+    for at in range(0, samples, 1024):
+        block = noise.uniform(-0.3, 0.3, (1, layout.nb_channels * min(1024, samples - at))).astype(np.float32)
+        frame = av.AudioFrame.from_ndarray(block, format="flt", layout=layout.name)
+        frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE, at, Fraction(1, SOUND_RATE)
+        out.mux(track.encode(frame))
+    out.mux(track.encode(None))
+
+
 def write_sound(out: OutputContainer, track: av.AudioStream, *, number: int, start: Fraction, end: Fraction) -> None:
     begin, stop = round(start * SOUND_RATE), round(end * SOUND_RATE)
     samples = sound(number, begin=begin, stop=stop)

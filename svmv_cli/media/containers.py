@@ -18,6 +18,7 @@ class ContainerChoice:
     alpha: tuple[str, ...] = ()  # those of the codecs whose transparency it keeps
     max_rate: int | None = None  # frames/s that its timestamps can tell apart
     options: tuple[tuple[str, str], ...] = ()
+    copied_audio: frozenset[str] | None = None  # FFmpeg codecs; None: whatever the muxer does not refuse
 
 
 # What a folder is searched for; a file that is named itself may be called anything.
@@ -41,6 +42,8 @@ VIDEO_SUFFIXES = frozenset(
     }
     | {".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"}
 )
+# The muxer takes any other sound as well, as private data that no player finds.
+_TS_AUDIO = frozenset({"aac", "aac_latm", "ac3", "dts", "eac3", "mp2", "mp3", "opus", "s302m", "truehd"})
 _ISO = (("movflags", "+faststart"),)
 
 CONTAINERS = {
@@ -56,8 +59,15 @@ CONTAINERS = {
         max_rate=1000,
     ),
     ".webm": ContainerChoice("webm", ("vp9", "av1"), "libopus", "webvtt", alpha=("vp9",), max_rate=1000),
-    ".ts": ContainerChoice("mpegts", ("h264", "hevc"), "aac", None),
-    ".m2ts": ContainerChoice("mpegts", ("h264", "hevc"), "aac", None, options=(("mpegts_m2ts_mode", "1"),)),
+    ".ts": ContainerChoice("mpegts", ("h264", "hevc"), "aac", None, copied_audio=_TS_AUDIO),
+    ".m2ts": ContainerChoice(
+        "mpegts",
+        ("h264", "hevc"),
+        "aac",
+        None,
+        options=(("mpegts_m2ts_mode", "1"),),
+        copied_audio=_TS_AUDIO | {"pcm_bluray"},
+    ),
 }
 
 

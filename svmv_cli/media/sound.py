@@ -7,18 +7,19 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import av
-import numpy as np
 from av.container import OutputContainer
 from av.filter import Graph
 from av.stream import Stream
 
 from svmv_cli.media.info import Span
+from svmv_cli.media.layouts import layout_for
 from svmv_cli.timeline import Clock
 
 _SLOWEST = Fraction(1, 2)  # atempo's lower bound; slower needs a chain
 _FASTEST = Fraction(2)  # above it atempo skips samples instead of blending them
 LONGEST_SILENCE = Fraction(60)  # s, behind the picture's end; sound further off is not believed
 _PAD = 0.25  # s
+_BASS = 0.7  # of a subwoofer that the layout written lacks: heard from the front, at equal power
 _BIT_RATE = 96_000  # bit/s per channel: transparent for AAC and Opus alike
 
 
@@ -178,7 +179,7 @@ def _evening(frame: av.AudioFrame, *, layout: str, clip: Span) -> Graph:
     rate = frame.sample_rate
     named = {name: time for name, time in zip(("start_pts", "end_pts"), clip, strict=True) if time is not None}
     filters = [
-        ("aresample", "async=1"),
+        ("aresample", f"async=1:ochl={layout}:lfe_mix_level={_BASS}"),
         ("aformat", f"sample_fmts=fltp:channel_layouts={layout}"),
         *([("atrim", ":".join(f"{name}={round(time * rate)}" for name, time in named.items()))] if named else []),
     ]
@@ -213,10 +214,11 @@ def _pulled(graph: Graph) -> Iterator[av.AudioFrame]:
 
 
 def _shortened(frame: av.AudioFrame, samples: int) -> av.AudioFrame:
-    kept = np.ascontiguousarray(frame.to_ndarray()[:, :samples], dtype=np.float32)
-    short = av.AudioFrame.from_ndarray(kept, format=frame.format.name, layout=frame.layout.name)
-    short.sample_rate = frame.sample_rate
-    return short
+    """The frame's first samples; a filter cuts them in whatever format and layout they are."""
+    cutting = _graph(frame, [("atrim", f"end_sample={samples}")])
+    cutting.push(frame)
+    cutting.push(None)
+    return next(_pulled(cutting))
 
 
 def _add_sound(out: OutputContainer, source: av.AudioStream, encoder: str) -> av.AudioStream:
@@ -225,8 +227,6 @@ def _add_sound(out: OutputContainer, source: av.AudioStream, encoder: str) -> av
     stream = out.add_stream(encoder, rate=min(enough) if enough else max(rates))
     if not isinstance(stream, av.AudioStream):
         raise ValueError(f"not a sound encoder: {encoder!r}")
-    # Some files count channels without saying which is which; then the usual order is meant.
-    named = source.layout.name
-    stream.codec_context.layout = f"{source.channels}c" if named.endswith("channels") else named
+    stream.codec_context.layout = layout_for(encoder, source.layout)
     stream.codec_context.bit_rate = _BIT_RATE * source.channels
     return stream

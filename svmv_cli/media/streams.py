@@ -66,7 +66,9 @@ def _decide(other: StreamInfo, *, trial: _Trial, stretch: Fraction, slow_audio: 
     if other.kind == "audio" and stretch != 1:
         if slow_audio == "drop":
             return _dropped(other, "slow motion without sound was asked for")
-        return _encoded(other, trial, f"slowed by {float(stretch):g}") or _dropped(other, "its sound cannot be decoded")
+        return _encoded(other, trial, f"slowed by {float(stretch):g}") or _dropped(
+            other, "its sound cannot be converted"
+        )
     if why := _never_copied(other, trial.container):
         return _dropped(other, why)
     if trial.copies(other):
@@ -112,7 +114,10 @@ class _Trial:
         self._first = first
 
     def copies(self, other: StreamInfo) -> bool:
-        """Whether the container takes the stream as it is."""
+        """Whether the container takes the stream as it is, and says what it is."""
+        named = self.container.copied_audio
+        if other.kind == "audio" and named is not None and other.codec not in named:
+            return False
         template = self._source.streams[other.index]
         try:
             with av.open(BytesIO(), "w", format=self.container.muxer) as out:
