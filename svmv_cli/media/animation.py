@@ -14,6 +14,7 @@ from av.filter.context import FilterContext
 from svmv_cli.media.finishing import Finisher, still_color, upright_size
 from svmv_cli.media.frame import Frame, PixelFormat
 from svmv_cli.media.info import MediaInfo
+from svmv_cli.media.opening import file_url
 from svmv_cli.media.outfile import Carried
 from svmv_cli.media.target import Target
 from svmv_cli.media.track import Pace
@@ -80,7 +81,7 @@ class GifFile:
         self._size = upright_size(target)
         self._palette = _palette_graph(self._size, alpha=PixelFormat.parse(target.pix_fmt).alpha)
         self._kept = part.with_name(f"{part.name}.mkv")
-        self._spool = av.open(self._kept, "w", format="matroska")
+        self._spool = av.open(file_url(self._kept), "w", format="matroska")
         self._stream = self._spool.add_stream("ffv1", rate=100, options={"g": "1"})
         _shape(self._stream, self._size, "bgra", _HUNDREDTH)
 
@@ -99,7 +100,7 @@ class GifFile:
         self._spool.close()
         self._palette.vpush(None)
         painter = _Painter(self._size, palette=self._palette.vpull())
-        with av.open(self._kept) as spool, _open(self._part, self._target, self._info) as out:
+        with av.open(file_url(self._kept)) as spool, _open(self._part, self._target, self._info) as out:
             stream = _add_stream(out, self._target, pix_fmt="pal8", time_base=_HUNDREDTH)
             for (begin, end), picture in zip(self._spans, spool.decode(video=0), strict=True):
                 painted = painter.paint(picture)
@@ -183,7 +184,7 @@ def _open(part: Path, target: Target, info: MediaInfo) -> OutputContainer:
     plays = info.plays or 0
     # GIF counts repeats behind the first showing, and leaves the count out where there are none.
     loops = (plays - 1 or -1) if target.container == "gif" and plays else plays
-    return av.open(part, "w", format=target.container, options={_LOOPS[target.container]: str(loops)})
+    return av.open(file_url(part), "w", format=target.container, options={_LOOPS[target.container]: str(loops)})
 
 
 def _add_stream(out: OutputContainer, target: Target, *, pix_fmt: str, time_base: Fraction) -> av.VideoStream:

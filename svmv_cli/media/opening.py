@@ -21,6 +21,11 @@ _MAX_ERRORS_IN_A_ROW = 64  # a demuxer that fails this often without yielding a 
 _TEXT_DEMUXERS = frozenset({"tty", "srt", "webvtt", "ass", "lrc", "ffmetadata", "concat"})
 
 
+def file_url(path: Path) -> str:
+    """A path as FFmpeg is to be given it, read or written: a name such as "a:b.mp4" it would take for a protocol."""
+    return f"file:{path}"
+
+
 def open_source(path: Path) -> InputContainer:
     """Open a file for demuxing; the caller closes it, in the thread that reads it.
 
@@ -29,8 +34,7 @@ def open_source(path: Path) -> InputContainer:
     """
     _check_file(path)
     try:
-        # The prefix keeps a name such as "a:b.mp4" from being read as a protocol.
-        container = av.open(f"file:{path}", mode="r", options=_SOURCE_OPTIONS, metadata_errors="replace")
+        container = av.open(file_url(path), mode="r", options=_SOURCE_OPTIONS, metadata_errors="replace")
     except (av.FFmpegError, ValueError) as error:
         raise InputError(
             f"{path} is not a video file that can be read ({reason(error)})",

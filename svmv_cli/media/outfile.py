@@ -16,6 +16,7 @@ from svmv_cli.media.containers import container_for
 from svmv_cli.media.ebml import PADDING, write_display_size
 from svmv_cli.media.info import MediaInfo
 from svmv_cli.media.labels import has_free_keys, lost_tags
+from svmv_cli.media.opening import file_url
 from svmv_cli.media.passthrough import Passthrough
 from svmv_cli.media.target import Target
 
@@ -52,7 +53,7 @@ class OutFile:
         if target.container in {"matroska", "webm"}:
             options["fflags"] = "+bitexact"  # else tracks and the segment get random numbers: no two runs alike
         self._source = info.path
-        self._out = av.open(part, "w", format=target.container, container_options=options)
+        self._out = av.open(file_url(part), "w", format=target.container, container_options=options)
         try:
             picture = add_picture(self._out)
             self._others = self._join(target, info)

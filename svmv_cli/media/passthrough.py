@@ -14,6 +14,7 @@ from av.subtitles.stream import SubtitleStream
 
 from svmv_cli.media.covers import attach_cover
 from svmv_cli.media.decision import TIMECODE, StreamDecision
+from svmv_cli.media.decoding_times import DecodingTimes
 from svmv_cli.media.info import MediaInfo, Span
 from svmv_cli.media.labels import lasting
 from svmv_cli.media.opening import open_source, packets_of
@@ -45,7 +46,7 @@ class Route(Protocol):
 
 
 class Passthrough:
-    """Reads the source a second time for its other streams; at most one packet of each is held.
+    """Reads the source a second time for its other streams; at most a few packets of each are held.
 
     Args:
         out: the output, header not yet written; streams, chapters and metadata are added to it.
@@ -185,11 +186,12 @@ class Passthrough:
 
     def _send(self, packet: av.Packet[Stream], index: int) -> None:
         packet.stream = self._outputs[index]
+        # Apart from the packet: a refused header is no torn packet, and written once more it crashes FFmpeg.
+        self._out.start_encoding()
         try:
             self._out.mux(packet)
         except (av.InvalidDataError, av.ArgumentError):
-            # Some muxers look into packets, and refuse one that is torn. What is wrong with the file itself
-            # shows with the picture's.
+            # Some muxers look into packets, and refuse one that is torn.
             self._torn += 1
 
 
@@ -205,7 +207,7 @@ class _CopyRoute:
         self._still = bool(source.disposition & Disposition.attached_pic)
         self._words = source.type == "subtitle"
         self._waits_for_key = source.type == "video" and not self._still
-        self._last: int | None = None  # ticks, dts
+        self._times = DecodingTimes(reordered=self._waits_for_key)
 
     def feed(self, packet: av.Packet[Stream]) -> Iterator[av.Packet[Stream]]:
         if self._still:
@@ -219,20 +221,10 @@ class _CopyRoute:
         if self._waits_for_key and not packet.is_keyframe:
             return
         self._waits_for_key = False
-        self._keep_rising(packet)
-        yield packet
+        yield from self._times.push(packet)
 
     def flush(self) -> Iterator[av.Packet[Stream]]:
-        return iter(())
-
-    def _keep_rising(self, packet: av.Packet[Stream]) -> None:
-        """Muxers refuse dts that do not rise; rounding and careless sources make such."""
-        dts = packet.dts if packet.dts is not None else packet.pts or 0
-        if self._last is not None and dts <= self._last:
-            dts = self._last + 1
-        packet.dts = self._last = dts
-        if packet.pts is not None:
-            packet.pts = max(packet.pts, dts)
+        return self._times.flush()
 
 
 class _WordsRoute:

@@ -21,10 +21,11 @@ def place(packet: av.Packet[Stream], *, clock: Clock, clip: Span, cut: bool) -> 
     """Move a packet onto the output's clock; False if it lies outside the clip.
 
     Args:
-        packet: with times on the source's clock; changed in place.
+        packet: with times on the source's clock; changed in place. A decoding time that is missing stays so.
         clock: source to output seconds.
         clip: s on the source's clock.
-        cut: whether a packet that straddles an end of the clip is shortened to fit, as subtitles can be.
+        cut: whether a packet that straddles an end of the clip, or the output's beginning, is shortened to fit, as
+            subtitles can be.
     """
     stamp = packet.pts if packet.pts is not None else packet.dts
     if stamp is None:
@@ -37,21 +38,23 @@ def place(packet: av.Packet[Stream], *, clock: Clock, clip: Span, cut: bool) -> 
     if start is not None and begin < start and not (cut and end > start):
         return False
     if cut:
-        begin = max(begin, start) if start is not None else begin
-        end = min(end, stop) if stop is not None else end
-    delay = stamp - packet.dts if packet.dts is not None else 0
+        if packet.duration and end <= clock.origin:
+            return False
+        begin = max(begin, _earliest(clock, clip))
+        end = max(begin, end if stop is None else min(end, stop))
+    delay = stamp - packet.dts if packet.dts is not None else None
     packet.pts = round(clock.to_output(begin) / base)
-    packet.dts = packet.pts - round(delay * clock.stretch)
+    packet.dts = packet.pts - round(delay * clock.stretch) if delay is not None else None
     packet.duration = round((end - begin) * clock.stretch / base)
     return True
 
 
 def moved_chapter(chapter: Chapter, *, clock: Clock, clip: Span) -> Chapter | None:
-    """A chapter on the output's clock, cut to the clip; None if it lies outside."""
+    """A chapter on the output's clock, cut to the clip and to times from 0 on; None if it lies outside."""
     base = chapter["time_base"] or _MICROSECOND
     begin, end = chapter["start"] * base, chapter["end"] * base
-    start, stop = clip
-    begin = max(begin, start) if start is not None else begin
+    _, stop = clip
+    begin = max(begin, _earliest(clock, clip))
     end = min(end, stop) if stop is not None else end
     if begin >= end:
         return None
@@ -62,6 +65,15 @@ def moved_chapter(chapter: Chapter, *, clock: Clock, clip: Span) -> Chapter | No
         "time_base": base,
         "metadata": chapter["metadata"],
     }
+
+
+def _earliest(clock: Clock, clip: Span) -> Fraction:
+    """The source time, s, from which on something can be shown.
+
+    Time 0 is where picture or sound begins. What the source has before that would be shown at negative times, which
+    Matroska refuses for chapters, and MP4 writes for subtitles, but moves the rest of their track.
+    """
+    return clock.origin if clip[0] is None else max(clip[0], clock.origin)
 
 
 def source_time(packet: av.Packet[Stream]) -> Fraction:

@@ -23,7 +23,7 @@ from svmv_cli.errors import OutputError
 from svmv_cli.media.encoders import describe_video
 from svmv_cli.media.frame import Frame
 from svmv_cli.media.info import MediaInfo
-from svmv_cli.media.opening import open_source, packets_of
+from svmv_cli.media.opening import file_url, open_source, packets_of
 from svmv_cli.media.outfile import Carried, OutFile
 from svmv_cli.media.partfile import telling_writes
 from svmv_cli.media.target import Target, picture_of_target
@@ -74,7 +74,7 @@ class SegmentWriter:
         """
         with telling_writes(self._path):
             if self._track is None:
-                self._out = av.open(self._path, "w", format=_FORMAT)
+                self._out = av.open(file_url(self._path), "w", format=_FORMAT)
                 self._track = PictureTrack(self._out, self._target, self._info, pace=self._pace, given=frame.format)
             self._stamps += self._track.write(frame)
 

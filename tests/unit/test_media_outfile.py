@@ -8,19 +8,26 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from svmv_cli.errors import ExitCode, OutputError
-from svmv_cli.media import partfile
+from svmv_cli.media import partfile, passthrough
+from svmv_cli.media.frame import Frame, PixelFormat
 from svmv_cli.media.info import MediaInfo
+from svmv_cli.media.outputs import choose_output, measure_output, open_writer
 from svmv_cli.media.partfile import part_of, publish
-from svmv_cli.media.target import Target
+from svmv_cli.media.probe import probe
+from svmv_cli.media.segment import SegmentWriter
+from svmv_cli.media.target import Target, choose_target
+from svmv_cli.media.track import Pace
 from svmv_cli.media.verify import measure
 from svmv_cli.media.writer import VideoWriter
-from tests.media import make_clip
+from svmv_cli.timeline import Clock
+from tests.media import draw, make_clip
 from tests.writing import frame, only_source, ready
 
 
@@ -182,3 +189,58 @@ def test_a_file_that_may_not_grow_is_told_and_leaves_nothing(tmp_path: Path) -> 
     assert "grew larger than" in done.stdout
     assert done.stderr == ""
     assert only_source(tmp_path)
+
+
+# -- headers that are refused --
+
+
+@pytest.mark.parametrize("audio", [0, 1])
+def test_a_refused_header_is_told_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, audio: int
+) -> None:
+    """Sound comes first, as its packets wait for no encoder: its refusal is not to be taken for a torn packet."""
+    refused = {"id": 1, "start": -1, "end": 1, "time_base": Fraction(1, 10), "metadata": {}}
+    monkeypatch.setattr(passthrough, "moved_chapter", lambda *_, **__: refused)
+    info = probe(make_clip(tmp_path / "source.mp4", audio=audio, chapters=True).path)
+    target = choose_target(info, path=tmp_path / "out.mkv", clock=Clock(Fraction(0)), rate=Fraction(24), encoder="cpu")
+    with pytest.raises(OutputError, match="failed") as caught:
+        _written(target, info)
+    assert caught.value.exit_code == ExitCode.OUTPUT
+    assert only_source(tmp_path)
+
+
+def _written(target: Target, info: MediaInfo) -> None:
+    with VideoWriter(target, info) as writer:
+        for number in range(60):
+            writer.write(frame(number))
+        writer.finish()
+
+
+# -- names --
+
+
+@pytest.mark.parametrize(
+    "name", ["a: b.mp4", "a: b.mkv", "a:b.ts", "a:b.gif", "a:b.apng", "a:b.webp", "a:b.y4m", "a:b/%02d.png"]
+)
+def test_a_name_that_looks_like_a_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    info = probe(make_clip(tmp_path / "source.mp4", frames=3).path)
+    target = choose_output(info, path=Path(name), clock=Clock(Fraction(0)), rate=Fraction(24))
+    given = PixelFormat.parse("gbrp" if target.pix_fmt.startswith(("rgb", "gbr")) else "yuv420p")
+    found: list[int] = []
+    with open_writer(target, info, overwrite=False) as writer:
+        for number in range(3):
+            planes = draw(number, size=(96, 64), pix_fmt=given.name)
+            writer.write(Frame(Fraction(number, 24), Fraction(1, 24), given, planes))
+        writer.finish(lambda part, _: found.append(measure_output(target, part).frames))
+    assert found == [3]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([Path(name).parts[0], "source.mp4"])
+
+
+def test_a_segment_whose_name_looks_like_a_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    target, info = ready(tmp_path)
+    pace = Pace.of(target, info, first=Fraction(0), step=Fraction(1, 24))
+    writer = SegmentWriter(Path("a:b.mkv"), target, info, pace=pace)
+    writer.write(frame(0))
+    assert len(writer.finish().stamps) == 1
