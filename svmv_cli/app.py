@@ -213,8 +213,10 @@ def _plan(requests: list["Request"], *, quiet: bool, as_json: bool, debug: bool)
     for one in outcomes:
         if one.error is not None:
             terminal.print_error(one.error, source=str(one.source), debug=debug)
+        elif not quiet and one.plan is not None:
+            terminal.print_plan(one.plan)
         elif not quiet:
-            terminal.print_plan(one.plan) if one.plan is not None else terminal.print_skipped(one)
+            terminal.print_skipped(one)
     return _sum_up(outcomes, exit_code(outcomes), as_json=as_json)
 
 
