@@ -85,7 +85,7 @@ class NotesOnly(report.Silent):
         say(f"note: {text}")
 
 
-class PlainProgress:
+class PlainProgress(NotesOnly):
     """A whole line every few seconds, without control characters: for logs."""
 
     def __init__(self) -> None:
@@ -110,10 +110,6 @@ class PlainProgress:
         """Count what earlier runs made."""
         if self._pace is not None:
             self._pace.skip(frames)
-
-    def note(self, text: str) -> None:
-        """A line of its own."""
-        say(f"note: {text}")
 
     def stop(self) -> None:
         """The last line."""

@@ -166,9 +166,11 @@ def outcome_json(one: Outcome) -> Json:
         error: dict[str, Json] = {"message": one.error.message, "hint": " ".join(remarks(one.error)) or None}
         base: dict[str, Json] = {"status": "failed", "source": str(one.source)}
         return {**base, "exit_code": int(one.exit_code), "error": error}
+    if one.skipped:
+        return {"status": "skipped", "source": str(one.source), "exit_code": int(one.exit_code)}
     record = to_json(one.report if one.report is not None else one.plan)
     if not isinstance(record, dict):
-        record = {"status": "skipped", "source": str(one.source)}
+        raise TypeError("an outcome without error that was not skipped has a report or a plan")
     return {"status": "planned", **record, "exit_code": int(one.exit_code)}
 
 

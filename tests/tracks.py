@@ -47,6 +47,17 @@ def with_track(path: Path, codec: str, *, handler: str | None = None, chapters: 
     return path
 
 
+def with_second_picture(path: Path, first: Path, second: Path) -> Path:
+    """The pictures of two files in one."""
+    with av.open(first) as one, av.open(second) as two, av.open(path, "w") as out:
+        for source, stream in [(s, out.add_stream_from_template(s.streams.video[0], opaque=True)) for s in (one, two)]:
+            for packet in source.demux():
+                if packet.size:
+                    packet.stream = stream
+                    out.mux(packet)
+    return path
+
+
 def with_timecode(path: Path, label: str, *, rate: Fraction) -> Path:
     """24 pictures with a timecode track."""
     with av.open(path, "w") as out:

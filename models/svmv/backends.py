@@ -14,13 +14,16 @@ Trial = Callable[[torch.device, Backend], Tensor]  # something small that a kern
 _CLOSE = 1e-3  # of what a trial gives: sums in another order differ by a thousandth of that
 
 
-def fastest(device: torch.device, trial: Trial) -> Backend:
+def fastest(device: torch.device, trial: Trial, training_trial: Trial | None = None) -> Backend:
     """The best backend of a kernel for float32 tensors of a device; where Triton fails on CUDA, the definition.
 
     Args:
         device: where the tensors are.
         trial: of the kernel, by its Triton twin and by its definition.
+        training_trial: of its gradients too; taken instead where gradients are wanted.
     """
+    if training_trial is not None and torch.is_grad_enabled():
+        trial = training_trial
     if device.type == "cpu":
         return "numba"
     return "triton" if device.type == "cuda" and failure(trial, device) is None else "torch"

@@ -33,11 +33,7 @@ def correlate(a: Tensor, b: Tensor, flow: Tensor, *, radius: int, backend: Backe
     if a.shape != b.shape or flow.shape != (a.shape[0], 2, *a.shape[2:]):
         raise ValueError(f"correlate: got {a.shape = }, {b.shape = }, {flow.shape = }")
     if backend == "auto":
-        backend = (
-            "torch"
-            if a.dtype == torch.float64
-            else fastest(a.device, training_trial if torch.is_grad_enabled() else trial)
-        )
+        backend = "torch" if a.dtype == torch.float64 else fastest(a.device, trial, training_trial)
     if backend == "numba":
         from svmv.correlation_numba import correlate_numba
 

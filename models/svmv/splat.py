@@ -31,8 +31,7 @@ def splat(values: Tensor, offsets: Tensor, weights: Tensor, *, backend: Backend 
     """
     _check(values, offsets, weights)
     if backend == "auto":
-        tried = training_trial if torch.is_grad_enabled() else trial
-        backend = fastest(values.device, tried) if values.dtype == torch.float32 else "torch"
+        backend = fastest(values.device, trial, training_trial) if values.dtype == torch.float32 else "torch"
     if backend == "numba":
         from svmv.splat_numba import splat_numba
 

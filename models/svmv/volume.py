@@ -39,7 +39,7 @@ class SoftArgmax(nn.Module):
         """(B, K, h, w) → (B, 2, h, w), px."""
         share = torch.softmax(cost * self.log_sharpness.exp(), dim=1)
         with torch.autocast(share.device.type, enabled=False):  # these are coordinates
-            return torch.einsum("bkhw,dk->bdhw", share.float(), self.offsets)
+            return torch.einsum("bkhw,dk->bdhw", share.to(self.offsets.dtype), self.offsets)
 
 
 class Decoder(nn.Module):

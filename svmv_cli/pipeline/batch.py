@@ -49,6 +49,11 @@ class Outcome:
     error: SvmvError | None = None
 
     @property
+    def skipped(self) -> bool:
+        """Whether there was nothing to do."""
+        return self.plan is None and self.report is None and self.error is None
+
+    @property
     def exit_code(self) -> ExitCode:
         """The code this file alone would end the process with."""
         if self.error is not None:

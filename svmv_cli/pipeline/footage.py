@@ -44,21 +44,21 @@ def _clips(path: Path) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
         for seen in look(reader, settings=ShotSettings()):
             repeat = seen.role != "picture"  # it breaks the even spacing that a training window needs
             if seen.cut or repeat or len(taken) == LONGEST:
-                if _usable(taken):
-                    yield shot, np.stack(taken)
+                yield from _usable(shot, taken)
                 taken = []
             shot += seen.cut
             if not repeat:
                 taken.append(_packed(seen.frame))
-    if _usable(taken):
-        yield shot, np.stack(taken)
+    yield from _usable(shot, taken)
 
 
-def _usable(clip: list[Packed]) -> bool:
-    if len(clip) < SHORTEST:
-        return False
-    thin = np.stack([picture[: len(picture) * 2 // 3 : 4, ::4] for picture in clip]).astype(np.int16)
-    return bool(np.abs(np.diff(thin, axis=0)).mean() >= _STILL)
+def _usable(shot: int, taken: list[Packed]) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
+    if len(taken) < SHORTEST:
+        return
+    clip = np.stack(taken)
+    thin = clip[:, : clip.shape[1] * 2 // 3 : 4, ::4].astype(np.int16)
+    if np.abs(np.diff(thin, axis=0)).mean() >= _STILL:
+        yield shot, clip
 
 
 def _packed(frame: Frame) -> Packed:

@@ -16,7 +16,7 @@ from svmv_cli.media.verify import measure
 from tests.media import make_clip, repeated
 from tests.reading import clicks, offsets, pitch, read_numbers, read_times, words
 from tests.sound import CLICK_EVERY
-from tests.tracks import with_cover
+from tests.tracks import with_cover, with_second_picture
 
 SLACK = Fraction(2, 1000)  # s: a millisecond of rounding at either end
 
@@ -246,13 +246,7 @@ def test_cover_art_survives_and_is_never_upsampled(tmp_path: Path, source: str, 
 def test_second_moving_picture_is_copied(tmp_path: Path) -> None:
     first = make_clip(tmp_path / "a.mp4", frames=12, size=(64, 48)).path
     second = make_clip(tmp_path / "b.mp4", frames=12, size=(32, 32), bframes=False).path
-    both = tmp_path / "c.mkv"
-    with av.open(first) as one, av.open(second) as two, av.open(both, "w") as out:
-        for source, stream in [(s, out.add_stream_from_template(s.streams.video[0], opaque=True)) for s in (one, two)]:
-            for packet in source.demux():
-                if packet.size:
-                    packet.stream = stream
-                    out.mux(packet)
+    both = with_second_picture(tmp_path / "c.mkv", first, second)
     repeated(both, tmp_path / "o.mkv", factor=2)
     with av.open(tmp_path / "o.mkv") as made:
         assert len(made.streams.video) == 2

@@ -15,6 +15,7 @@ from svmv_cli.media.decoding_times import DecodingTimes
 from svmv_cli.media.probe import probe
 from tests.media import make_clip, repeated
 from tests.reading import read_times, words
+from tests.tracks import with_second_picture
 
 LATE = Fraction(1, 5)  # s, where the picture begins
 Times = tuple[int | None, int]  # ticks: dts, pts
@@ -104,13 +105,7 @@ def test_dts_that_stand_still_rise_by_a_tick() -> None:
 def test_a_second_picture_with_b_frames_keeps_its_times(tmp_path: Path, suffix: str) -> None:
     first = make_clip(tmp_path / "a.mp4", frames=12, rate=Fraction(25), size=(64, 48)).path
     second = make_clip(tmp_path / "b.mp4", frames=12, rate=Fraction(25), size=(32, 32)).path
-    both, made = tmp_path / "in.mkv", tmp_path / f"out{suffix}"
-    with av.open(first) as one, av.open(second) as two, av.open(both, "w") as out:
-        for source, stream in [(s, out.add_stream_from_template(s.streams.video[0], opaque=True)) for s in (one, two)]:
-            for packet in source.demux():
-                if packet.size:
-                    packet.stream = stream
-                    out.mux(packet)
+    both, made = with_second_picture(tmp_path / "in.mkv", first, second), tmp_path / f"out{suffix}"
     repeated(both, made)
     with av.open(both) as container:
         assert next(container.demux(container.streams.video[1])).dts is None, "the case is no longer met"
