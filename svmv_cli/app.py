@@ -88,7 +88,7 @@ def upsample(
     input_fps: Annotated[str | None, typer.Option(help="Rate of a row of pictures [default: 24].")] = None,
     factor: Annotated[int | None, typer.Option(help="N times as many frames [default: 2].")] = None,
     fps: Annotated[str | None, typer.Option(help="A frame rate: 60, 59.94, 60000/1001.")] = None,
-    slow: Annotated[int | None, typer.Option(help="N times as long at the same rate.")] = None,
+    slow: Annotated[int | None, typer.Option(help="N times as long, at the same rate or at that of --fps.")] = None,
     slow_audio: Annotated[
         SlowAudio, typer.Option(help="With --slow: sound stretched at its pitch, or left out.")
     ] = SlowAudio.stretch,

@@ -1,14 +1,14 @@
 """What can go wrong, as exceptions that carry one sentence, a remedy and an exit code. Imports nothing of ours.
 
 SvmvError
-├── UsageError        2    the command line contradicts itself
+├── UsageError        2    the command line contradicts itself, or names what there is not
+│   └── ModelError         weights missing or not readable
 ├── InputError        3    the source is missing, empty, no video …
 │   └── UnsupportedError   the source is real, but this build cannot handle it
 ├── OutputError       4    the target cannot be written, has no room …
 │   └── ExistsError        it is there already
 ├── DamagedError      5    the source is damaged, and was to be refused for it
 └── DeviceError       6    the device is absent or out of memory
-    └── ModelError         weights missing or not readable
 """
 
 from enum import IntEnum
@@ -42,7 +42,7 @@ class SvmvError(Exception):
 
 
 class UsageError(SvmvError):
-    """The command line contradicts itself or asks for something that does not exist."""
+    """The command line contradicts itself, or asks for something that does not exist."""
 
     exit_code = ExitCode.USAGE
 
@@ -79,5 +79,5 @@ class DeviceError(SvmvError):
     exit_code = ExitCode.DEVICE
 
 
-class ModelError(DeviceError):
-    """The weights are missing or are not ours."""
+class ModelError(UsageError):
+    """The weights that were asked for are not there, or are not ours."""

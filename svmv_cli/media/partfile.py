@@ -1,4 +1,4 @@
-"""A file that appears under its name only when it is whole. Knows nothing of what is in it."""
+"""A file that appears under its name only when it is whole, and is one run's alone. Knows nothing of what is in it."""
 
 import errno
 import os
@@ -11,8 +11,48 @@ import av
 from svmv_cli.errors import OutputError
 from svmv_cli.media.opening import reason
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+
+
+class Claim:
+    """Keeps other runs of this program from a file or folder that lies there, until `release`.
+
+    The system gives it back when its holder dies, however it dies. Where it has no such locks, nothing is kept off.
+
+    Args:
+        path: what is claimed.
+        output: what is being made there, for the message.
+
+    Raises:
+        OutputError: another run has claimed it.
+    """
+
+    def __init__(self, path: Path, *, output: Path) -> None:
+        self._descriptor: int | None = None
+        if fcntl is None:
+            return
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            if isinstance(error, BlockingIOError):
+                hint = "Wait until it is done, or give another name with -o."
+                raise OutputError(f"another run is at work on {output}", hint=hint) from error
+        else:
+            self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Let other runs have it; harmless when done already."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
 
 def part_of(path: Path) -> Path:
@@ -20,16 +60,18 @@ def part_of(path: Path) -> Path:
     return path.with_name(f".{path.stem}.svmv-part{path.suffix}")
 
 
-def create_part(path: Path) -> Path:
-    """Make the empty part file of `path`, so that a folder that cannot be written to is told at once.
+def create_part(path: Path) -> tuple[Path, Claim]:
+    """Make the part file of `path`, so that a folder that cannot be written to is told at once.
+
+    It is empty, unless a run that was killed left it; whoever opens it to write empties it.
 
     Raises:
-        OutputError: the folder is missing or refuses.
+        OutputError: the folder is missing or refuses, or another run is writing this file.
     """
     part = part_of(path)
     with telling_writes(path):
-        part.write_bytes(b"")
-    return part
+        part.touch()
+        return part, Claim(part, output=path)
 
 
 def publish(part: Path, path: Path, *, overwrite: bool) -> None:

@@ -16,7 +16,7 @@ from svmv_cli.errors import InputError, OutputError
 from svmv_cli.media.finishing import Finisher, still_color, upright_size
 from svmv_cli.media.frame import Frame
 from svmv_cli.media.numbering import Numbering, parse_pattern
-from svmv_cli.media.partfile import sync, telling_writes
+from svmv_cli.media.partfile import Claim, sync, telling_writes
 from svmv_cli.media.stills import read_header
 from svmv_cli.media.target import Target
 from svmv_cli.media.verify import Measured
@@ -44,6 +44,7 @@ class SequenceWriter:
         self._row = parse_pattern(target.path)
         self._rate = target.rate
         self._part: Path | None = None
+        self._claim: Claim | None = None
         self._encoder: av.VideoCodecContext | None = None
         self._finisher = Finisher(target, pix_fmt=target.pix_fmt, color=still_color(target))
         self._stored = 0
@@ -56,8 +57,10 @@ class SequenceWriter:
         part = part_folder(folder)
         with telling_writes(part):
             if part.exists():
+                Claim(part, output=folder).release()
                 shutil.rmtree(part)  # left by a run that was killed
             part.mkdir()
+            self._claim = Claim(part, output=folder)
         self._part = part
         return self
 
@@ -106,6 +109,7 @@ class SequenceWriter:
         with telling_writes(self._target.path):
             self._publish(part)
         self._part = None
+        self._release()
         return written
 
     def abort(self) -> None:
@@ -113,6 +117,11 @@ class SequenceWriter:
         if self._part is not None:
             shutil.rmtree(self._part, ignore_errors=True)
             self._part = None
+        self._release()
+
+    def _release(self) -> None:
+        if self._claim is not None:
+            self._claim.release()
 
     def _store(self, part: Path, packets: Iterable[av.Packet[Stream]]) -> None:
         for packet in packets:

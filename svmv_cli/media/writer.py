@@ -17,7 +17,7 @@ from svmv_cli.errors import OutputError
 from svmv_cli.media.frame import Frame
 from svmv_cli.media.info import MediaInfo
 from svmv_cli.media.outfile import Carried, OutFile
-from svmv_cli.media.partfile import create_part, publish, telling_writes
+from svmv_cli.media.partfile import Claim, create_part, publish, telling_writes
 from svmv_cli.media.segment import JoinedFile, Segment
 from svmv_cli.media.target import Target
 from svmv_cli.media.track import Pace, PictureTrack
@@ -69,7 +69,8 @@ class OpenPart(Protocol):
 class VideoWriter:
     """Encodes frames into `target.path`; a context manager that leaves nothing behind unless finished.
 
-    The file grows under a hidden name beside its place and is renamed by `finish`.
+    The file grows under a hidden name beside its place and is renamed by `finish`. Where a link lies in that place,
+    it is what the link leads to.
 
     Args:
         target: what to write.
@@ -84,7 +85,9 @@ class VideoWriter:
         self._target = target
         self._info = info
         self._overwrite = overwrite
+        self._place = target.path.resolve() if target.path.is_symlink() else target.path
         self._part: Path | None = None
+        self._claim: Claim | None = None
         self._file: OpenFile | JoinedFile | None = None
         self._open_file: OpenPart = open_file or VideoFile
         self.frames = 0
@@ -92,7 +95,7 @@ class VideoWriter:
     def __enter__(self) -> Self:
         if self._target.path.exists() and not self._overwrite:
             raise OutputError(f"{self._target.path} exists already", hint="Use --overwrite to replace it.")
-        self._part = create_part(self._target.path)
+        self._part, self._claim = create_part(self._place)
         return self
 
     def __exit__(
@@ -157,8 +160,9 @@ class VideoWriter:
         written = WrittenInfo(self.frames, size, duration, carried.damaged, carried.lost_tags)
         if check is not None:
             check(self._part, written)
-        publish(self._part, path, overwrite=self._overwrite)
+        publish(self._part, self._place, overwrite=self._overwrite)
         self._part = None
+        self._release()
         return written
 
     def abort(self) -> None:
@@ -171,6 +175,11 @@ class VideoWriter:
             self._file.abandon()
             self._file = None
         _remove(part)
+        self._release()
+
+    def _release(self) -> None:
+        if self._claim is not None:
+            self._claim.release()
 
 
 class VideoFile:

@@ -14,7 +14,7 @@ from svmv_cli.media.numbering import PICTURE_SUFFIXES, find_row_in, pattern_like
 from svmv_cli.pipeline.naming import output_path, same_file
 from svmv_cli.pipeline.request import Request
 
-_OWN = re.compile(r"(?P<source>.+)_(?:slow\d+x|\d+x|\d+(?:\.\d+)?fps)$")
+_OWN = re.compile(r"(?P<source>.+)_(?:\d+x|slow\d+x|(?:slow\d+x_)?\d+(?:\.\d+)?fps)$")
 _DIGITS = re.compile(r"(\d+)")
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 
 import svmv
-from svmv_cli.errors import DeviceError
+from svmv_cli.errors import DeviceError, UsageError
 from svmv_cli.pipeline import memory
 from svmv_cli.pipeline.failures import is_out_of_memory
 
@@ -48,15 +48,18 @@ def choose_precision(wanted: str, device: torch.device) -> Precision:
     """The arithmetic of the network's convolutions; coordinates and splatting are always float32.
 
     "auto" takes fp16 on CUDA, and bf16 on CPUs with AMX; without it fp32 is faster, by minimal filtering.
+
+    Raises:
+        UsageError: there is no such arithmetic, or it is of no use on this device.
     """
     if wanted == "auto":
         if device.type == "cuda":
             return "fp16"
         return "bf16" if device.type == "cpu" and _cpu_has("amx_tile") else "fp32"
     if wanted not in DTYPES:
-        raise DeviceError(f"no precision {wanted!r}", hint="one of auto, fp32, fp16, bf16")
+        raise UsageError(f"no precision {wanted!r}", hint="one of auto, fp32, fp16, bf16")
     if wanted == "fp16" and device.type == "cpu":
-        raise DeviceError("fp16 is slower than fp32 on CPUs", hint="use --precision bf16 or fp32 with --device cpu")
+        raise UsageError("fp16 is slower than fp32 on CPUs", hint="use --precision bf16 or fp32 with --device cpu")
     return wanted
 
 

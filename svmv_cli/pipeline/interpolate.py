@@ -52,7 +52,8 @@ def make_interpolator(
 
     Raises:
         ModelError: no such model.
-        DeviceError: no such device, or it cannot compute as asked.
+        DeviceError: no such device.
+        UsageError: it does not compute as asked.
     """
     chosen = open_device(device, tell=tell)
     try:

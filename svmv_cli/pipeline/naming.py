@@ -19,8 +19,9 @@ _PICTURES = ".png"  # of a row whose source is of a kind that is not written
 def output_path(request: Request, *, suffix: str | None = None) -> Path:
     """Where the result goes.
 
-    As asked; a folder that is asked for a row of pictures means pictures in it. Else `in_4x.mp4`, `in_60fps.mp4` or
-    `in_slow4x.mp4` beside the input, a folder of pictures beside that of a row, and stdout for a pipe.
+    As asked; a folder that is asked for a row of pictures means pictures in it. Else `in_4x.mp4`, `in_60fps.mp4`,
+    `in_slow4x.mp4` or `in_slow4x_30fps.mp4` beside the input, a folder of pictures beside that of a row, and stdout for
+    a pipe.
 
     Args:
         request: what was asked for.
@@ -53,11 +54,9 @@ def _picture_name(source: Path) -> str:
 
 
 def _label(request: Request) -> str:
-    if request.fps is not None:
-        return f"{_short(request.fps)}fps"
-    if request.slow is not None:
-        return f"slow{request.slow}x"
-    return f"{request.factor or 2}x"
+    slow = f"slow{request.slow}x" if request.slow is not None else None
+    rate = f"{_short(request.fps)}fps" if request.fps is not None else None
+    return "_".join(filter(None, (slow, rate))) or f"{request.factor or 2}x"
 
 
 def _short(rate: Fraction) -> str:

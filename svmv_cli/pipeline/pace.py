@@ -49,10 +49,10 @@ def choose_timing(request: Request, info: MediaInfo, extent: Extent, way: BareCh
 
 
 def _asked(request: Request, extent: Extent) -> Timing:
-    if request.fps is not None:
-        return Timing(Grid(extent.first, request.fps), 1)
-    factor = request.slow or request.factor or _DEFAULT_FACTOR
     stretch = request.slow or 1
+    if request.fps is not None:
+        return Timing(Grid(extent.first, request.fps * stretch), stretch)
+    factor = request.slow or request.factor or _DEFAULT_FACTOR
     return Timing(Grid(extent.first, extent.rate * factor) if extent.rate else Phases(factor), stretch)
 
 

@@ -42,7 +42,7 @@ class Request:
     output_dir: Path | None = None
     factor: int | None = None
     fps: Fraction | None = None
-    slow: int | None = None
+    slow: int | None = None  # with `fps`: so many times as long, at that rate
     slow_audio: Literal["stretch", "drop"] = "stretch"
     start: Moment | None = None
     end: Moment | None = None
@@ -66,8 +66,8 @@ class Request:
     strict: bool = False  # any damage is fatal
 
     def __post_init__(self) -> None:
-        if sum(mode is not None for mode in (self.factor, self.fps, self.slow)) > 1:
-            raise UsageError("--factor, --fps and --slow exclude each other", hint="Give exactly one of them.")
+        if self.factor is not None and (self.fps is not None or self.slow is not None):
+            raise UsageError("--factor excludes --fps and --slow", hint="Of the three only those two go together.")
         for name, value in (("--factor", self.factor), ("--slow", self.slow)):
             if value is not None and value < 2:
                 raise UsageError(f"{name} must be 2 or more, not {value}")

@@ -137,7 +137,7 @@ def _verify(plan: Plan, total: Tally, part: Path, written: WrittenInfo) -> None:
     if counted and timed and written.frames == frames:
         return
     place = place_of(plan.target)
-    aside = place.with_name(f"{place.name}.unverified")
+    aside = part.with_name(f"{place.name}.unverified")
     part.replace(aside)
     raise OutputError(
         f"the output holds {found.frames} frames in {float(found.duration):.3f} s, "

@@ -12,19 +12,14 @@ from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import TypeVar
 
 from svmv_cli.errors import OutputError
-from svmv_cli.media.partfile import sync, telling_writes
+from svmv_cli.media.partfile import Claim, sync, telling_writes
 from svmv_cli.media.segment import Segment, SegmentInfo
 from svmv_cli.pipeline.records import Json, from_json, to_json
 from svmv_cli.pipeline.report import Tally
 from svmv_cli.pipeline.windows import Resume
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 R = TypeVar("R")
 _FORMAT = "svmv work folder 1"
@@ -100,7 +95,9 @@ class WorkFolder:
         _check_ours(self.path)
         with telling_writes(self.path):
             self.path.mkdir(exist_ok=True)
-            self._lock = _locked(self.path / "lock")
+            lock = self.path / "lock"
+            lock.touch()
+            self._claim = Claim(lock, output=output)
         try:
             self._take_over(identity, resume=resume)
         except BaseException:
@@ -147,8 +144,6 @@ class WorkFolder:
     def discard(self) -> None:
         """Remove what is ours in the folder, and the folder unless something else lies in it."""
         self.marks.clear()
-        if fcntl is None:
-            self.release()  # Windows removes no open file
         with suppress(OSError):
             for path in self.path.iterdir():
                 if _OURS.match(path.name):
@@ -158,7 +153,7 @@ class WorkFolder:
 
     def release(self) -> None:
         """Let other processes claim the folder; harmless when done already."""
-        self._lock.close()
+        self._claim.release()
 
     def _take_over(self, identity: Identity, *, resume: bool) -> None:
         found = _read(self.path / "plan.json", Identity)
@@ -227,20 +222,6 @@ def _difference(found: Identity, wanted: Identity) -> str:
     }
     names = [each.name for each in fields(Identity) if getattr(found, each.name) != getattr(wanted, each.name)]
     return ", ".join(words[name] for name in names)
-
-
-def _locked(path: Path) -> IO[bytes]:
-    """The open lock file. The system gives a lock back when its holder dies, however it dies."""
-    file = path.open("ab")
-    if fcntl is not None:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.close()
-            raise OutputError(f"another run is at work in {path.parent}", hint="Wait until it is done.") from error
-        except OSError:
-            pass  # a file system without locks
-    return file
 
 
 def _read(path: Path, kind: type[R]) -> R | None:

@@ -98,7 +98,7 @@ def test_a_dry_run_creates_nothing(svmv: Call, network: Blend, clip: Path, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--factor", "2", "--fps", "60"], "exclude each other"),
+        (["--factor", "2", "--fps", "60"], "--factor excludes"),
         (["--factor", "1"], "2 or more"),
         (["--fps", "fast"], "not a frame rate"),
         (["--start", "soon"], "not a time"),

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import svmv
-from svmv_cli.errors import DeviceError, ModelError
+from svmv_cli.errors import DeviceError, ModelError, UsageError
 from svmv_cli.media.frame import Frame, PixelFormat
 from svmv_cli.media.info import ColorInfo
 from svmv_cli.pipeline import interpolate, memory
@@ -230,7 +230,7 @@ def test_choices_and_refusals() -> None:
         open_device("cuda:99")
     with pytest.raises(DeviceError, match="no device"):
         open_device("toaster")
-    with pytest.raises(DeviceError, match="fp16"):
+    with pytest.raises(UsageError, match="fp16"):
         choose_precision("fp16", cpu)
     with pytest.raises(ModelError, match="no network"):
         make_interpolator(

@@ -103,7 +103,7 @@ def test_evaluate_refuses_what_it_does_not_know(tmp_path: Path) -> None:
     make_clip(tmp_path / "c.mkv", frames=3, codec="ffv1")
     assert run("evaluate", tmp_path, "--against", "magic")[0] == 2
     assert run("evaluate", tmp_path, "--protocol", "3x")[0] == 2
-    assert run("evaluate", tmp_path, "--model", "no-such")[0] == 6
+    assert run("evaluate", tmp_path, "--model", "no-such")[0] == 2
 
 
 BLEND = """

@@ -123,15 +123,47 @@ def test_overwrite_replaces_at_the_end_only(tmp_path: Path) -> None:
     assert measure(target.path).frames == 1
 
 
+def test_two_runs_do_not_write_one_file(tmp_path: Path) -> None:
+    pytest.importorskip("fcntl")
+    target, info = ready(tmp_path)
+    part_of(target.path).write_bytes(b"left by a run that was killed")
+    with VideoWriter(target, info) as writer:
+        writer.write(frame(0))
+        with pytest.raises(OutputError, match="another run is at work"), VideoWriter(target, info):
+            pass
+        writer.finish()
+    assert measure(target.path).frames == 1
+    with VideoWriter(target, info, overwrite=True) as writer:
+        writer.write(frame(0))
+    with VideoWriter(target, info, overwrite=True) as writer:
+        writer.write(frame(0))
+        writer.finish()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_stays_one(tmp_path: Path, there: bool) -> None:
+    place = tmp_path / "elsewhere"
+    place.mkdir()
+    target, info = ready(tmp_path)
+    if there:
+        (place / "real.mp4").write_bytes(b"old")
+    target.path.symlink_to(place / "real.mp4")
+    with VideoWriter(target, info, overwrite=there) as writer:
+        writer.write(frame(0))
+        writer.finish()
+    assert target.path.readlink() == place / "real.mp4"
+    assert measure(place / "real.mp4").frames == 1
+
+
 def test_missing_and_read_only_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target, info = ready(tmp_path, "deep/out.mp4")
     with pytest.raises(OutputError, match="does not exist"), VideoWriter(target, info):
         pass
 
-    def refuse(*_: object) -> int:  # root may write anywhere, so it is said to us
+    def refuse(*_: object) -> None:  # root may write anywhere, so it is said to us
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "write_bytes", refuse)
+    monkeypatch.setattr(Path, "touch", refuse)
     with pytest.raises(OutputError, match="cannot be written to"), VideoWriter(target, info):
         pass
 
@@ -141,10 +173,10 @@ def test_missing_and_read_only_folders(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
     """The part file is a way to /dev/full, which takes no byte, as a disk without room."""
 
-    def full(path: Path) -> Path:
+    def full(path: Path) -> tuple[Path, partfile.Claim]:
         part = partfile.part_of(path)
         part.symlink_to("/dev/full")
-        return part
+        return part, partfile.Claim(tmp_path, output=path)
 
     monkeypatch.setattr("svmv_cli.media.writer.create_part", full)
     target, info = ready(tmp_path, f"out{suffix}")

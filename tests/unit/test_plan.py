@@ -70,6 +70,8 @@ def test_shot_options_are_checked() -> None:
 def test_modes_exclude_each_other() -> None:
     with pytest.raises(UsageError, match="exclude"):
         Request(Path("a.mp4"), factor=2, slow=3)
+    with pytest.raises(UsageError, match="exclude"):
+        Request(Path("a.mp4"), factor=2, fps=Fraction(60))
     with pytest.raises(UsageError, match="2 or more"):
         Request(Path("a.mp4"), factor=1)
 
@@ -103,6 +105,7 @@ def test_a_folder_gives_its_videos_in_natural_order(tmp_path: Path) -> None:
     for name in ("b10.mp4", "b9.mkv", "A1.mov", "b9_4x.mkv", "b9_slow2x.mkv", "x_2x.mp4", "notes.txt", ".h.mp4"):
         (tmp_path / name).touch()
     (tmp_path / "b9_59.94fps.mkv").touch()
+    (tmp_path / "b9_slow2x_60fps.mkv").touch()
     assert [p.name for p in videos_in(tmp_path)] == ["A1.mov", "b9.mkv", "b10.mp4", "x_2x.mp4"]
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -128,6 +131,8 @@ def test_the_default_doubles(clip: Path) -> None:
         ({"fps": Fraction(60)}, "in_60fps.mp4", 60, 1, 60),
         ({"fps": Fraction(60000, 1001)}, "in_59.94fps.mp4", 60, 1, Fraction(60000, 1001)),
         ({"slow": 4}, "in_slow4x.mp4", 96, 4, 24),
+        ({"slow": 4, "fps": Fraction(60)}, "in_slow4x_60fps.mp4", 240, 4, 60),
+        ({"slow": 2, "fps": Fraction(6)}, "in_slow2x_6fps.mp4", 12, 2, 6),
     ],
 )
 def test_modes(clip: Path, options: dict[str, object], name: str, frames: int, seconds: int, rate: Fraction) -> None:

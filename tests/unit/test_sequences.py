@@ -268,6 +268,17 @@ def test_an_empty_folder_is_free_and_a_stale_part_is_replaced(tmp_path: Path) ->
     assert not stale.exists()
 
 
+def test_two_runs_do_not_write_one_row(tmp_path: Path) -> None:
+    pytest.importorskip("fcntl")
+    info = examine(make_row(tmp_path / "in") / "%05d.png")
+    target = target_for(info, tmp_path / "out" / "%04d.png")
+    with open_writer(target, info, overwrite=False):
+        with pytest.raises(OutputError, match="another run is at work"):
+            write_row(target, info)
+        assert (tmp_path / ".out.svmv-part").is_dir()
+    assert write_row(target, info) == 5
+
+
 def test_a_row_that_is_not_whole_is_seen(tmp_path: Path) -> None:
     info = examine(make_row(tmp_path / "in") / "%05d.png")
     target = target_for(info, tmp_path / "out" / "%04d.png")
