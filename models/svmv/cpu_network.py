@@ -258,6 +258,8 @@ class _Ensemble:
         motion_numba.moving(*halves, np.float32(SAME), moves)
         motion_numba.bend(head, known, rate, curve)
         motion_numba.unfold(head, known, curve, moves, rate, self._doubt, self._evidence, self._calm, members)
+        pictures = [arrays.channels_last(frame.picture) for frame in (left, right)]
+        motion_numba.hold(*(each.reshape(*each.shape[:2], -1) for each in pictures), pictures[0].shape[3], members)
         packed = torch.from_numpy(members)
         each = packed[:, :-2].view(2 * B, self._members, 6, h, w)
         return PackedMotion(

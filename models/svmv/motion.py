@@ -22,6 +22,8 @@ _LOOSE = 5.0  # without evidence a place hardly stands still
 # Where motion is less than a pixel, both pictures laid over each other are nearer to the one half way than what is
 # splatted between pixels: off by u²/8 of the second derivative, against (u/4)(1 − u/2).
 CALM = 0.5  # px at 1/2
+_HELD = 220.0  # log weight of standing still gained per unit of `steadiness`
+_STEEP = 3.0  # px, how far a gradient holds
 _LOGIT_RANGE = 7.0  # weights between e^-7 and e^7: float32 sums stay exact enough, no member can switch others off
 STILL_RANGE = (-12.0, 7.0)  # of the log weight of what stands still, which can be as good as nothing
 STILL_COST = 40.0  # log weight that it loses per unit by which the two pictures differ at the pixel
@@ -142,17 +144,44 @@ class Ensemble(nn.Module):
         # Captions stand still over whatever passes behind them, and the motion found is that of the larger surface.
         saved = F.avg_pool2d(mistake - change, 3, stride=1, padding=1, count_include_pad=False)
         calm = (1 - (near / CALM).square().sum(dim=1, keepdim=True)).clamp_min(0)
+        pictures = torch.cat([left.picture, right.picture])
+        velocity = 2 * (shared[:, None] + member[:, :, 0:2]) * moves  # px at 1/2 → px
+        held = _HELD * steadiness(pictures, velocity.detach().mean(dim=1))
         return Motion(
-            pictures=torch.cat([left.picture, right.picture]),
-            velocity=2 * (shared[:, None] + member[:, :, 0:2]) * moves,  # px at 1/2 → px
+            pictures=pictures,
+            velocity=velocity,
             acceleration=2 * (curve[:, None] + member[:, :, 2:4]) * moves,
             logit=member[:, :, 4] - self.doubt * mistake,
             slope=member[:, :, 5],
             sharpness=2 * torch.sigmoid(out[:, 6 * M + 3 : 6 * M + 4]),
-            still=out[:, 6 * M + 4 : 6 * M + 5] - _LOOSE + self.evidence * saved + self.calm * calm,
+            still=out[:, 6 * M + 4 : 6 * M + 5] - _LOOSE + self.evidence * saved + self.calm * calm + held,
             levels=levels,
             size=size,
         )
+
+
+def steadiness(pictures: Tensor, velocity: Tensor) -> Tensor:
+    """By how much pixels change less from one picture to the other than their gradient would make them, moving so.
+
+    What moves by u changes by about u·∇I. A letter's edge is steep; one that hardly changes does not move, not even by
+    the fraction of a pixel that is found where what is behind it creeps, and that would soften it.
+
+    Args:
+        pictures: (2B, C ≥ 3, 2h, 2w), as in `Motion`.
+        velocity: (2B, 2, h, w), px of the pictures.
+
+    Returns:
+        (2B, 1, h, w), ≥ 0, of a colour: means of four pixels, less for fast motion, as a gradient holds near by.
+    """
+    rgb = pictures[:, :3]
+    padded = F.pad(rgb, (1, 1, 1, 1), mode="replicate")
+    across = padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]
+    down = padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]
+    u = F.interpolate(velocity / 2, scale_factor=2, mode="nearest")
+    expected = (across * u[:, :1] + down * u[:, 1:]).abs().mean(dim=1, keepdim=True)
+    change = (rgb - rgb.roll(len(rgb) // 2, 0)).abs().mean(dim=1, keepdim=True)
+    near = (1 - (velocity / _STEEP).square().sum(dim=1, keepdim=True)).clamp_min(0)
+    return F.avg_pool2d(expected - change, 2).clamp_min(0) * near
 
 
 def moving(left: Tensor, right: Tensor) -> Tensor:

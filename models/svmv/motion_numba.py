@@ -10,13 +10,14 @@ from numba import prange
 
 from svmv.bfloat16_numba import stored, value
 from svmv.jit import inlined, kernel, part
-from svmv.motion import _LOOSE, CALM
+from svmv.motion import _HELD, _LOOSE, _STEEP, CALM
 from svmv.vectors_numba import copy_run, mix_four
 from svmv.volume_numba import doubled, sigmoid
 from svmv.window_numba import look
 
 _ONE, _TWO, _THREE, _FOUR, _HALF, _16TH = (np.float32(k) for k in (1, 2, 3, 4, 1 / 2, 1 / 16))
 _WARY, _PER_CALM = np.float32(_LOOSE), np.float32(1 / CALM)
+_PER_STEEP, _HELD_OF_12 = np.float32(1 / _STEEP), np.float32(_HELD / 12)
 
 
 @kernel
@@ -158,6 +159,54 @@ def moving(left, right, same, moves):  # type: ignore[no-untyped-def]
                         seen[x + 2] = _ONE
         for x in range(W):
             moves[b, y, x] = max(seen[x], seen[x + 1], seen[x + 2], seen[x + 3], seen[x + 4])
+
+
+@kernel
+def hold(left, right, channels, members):  # type: ignore[no-untyped-def]
+    """What `motion.steadiness` adds to standing still.
+
+    Args:
+        left: (B, H, W·channels), rows of I₀.
+        right: of I₁.
+        channels: of a pixel, at least 3, RGB first.
+        members: (N, 6·M + 2, H/2, W/2), as `unfold` gave them; the last plane is added to.
+    """
+    B, H, row_size = left.shape
+    N, K, h, w = members.shape
+    M, C = K // 6, channels
+    for row in prange(N * h):
+        n, y = row // h, row % h
+        own, other = (left[n], right[n]) if n < B else (right[n - B], left[n - B])
+        across, down = np.zeros(w, np.float32), np.zeros(w, np.float32)
+        for m in range(M):
+            for x in range(w):
+                across[x] += members[n, 6 * m, y, x]
+                down[x] += members[n, 6 * m + 1, y, x]
+        along, below = np.empty(row_size, np.float32), np.empty(row_size, np.float32)  # of every number of the rows
+        for x in range(w):
+            across[x] /= np.float32(M)
+            down[x] /= np.float32(M)
+            for k in range(2 * C * x, 2 * C * (x + 1)):
+                along[k], below[k] = _HALF * across[x], _HALF * down[x]
+        excess = np.zeros(row_size, np.float32)
+        for at in (2 * y, 2 * y + 1):
+            over, under, here, there = own[max(at - 1, 0)], own[min(at + 1, H - 1)], own[at], other[at]
+            for k in range(C, row_size - C):
+                expected = (here[k + C] - here[k - C]) * along[k] + (under[k] - over[k]) * below[k]
+                excess[k] += abs(expected) - abs(here[k] - there[k])
+            for c in range(C):  # the border's pixels, whose neighbours outside are they themselves
+                k = row_size - C + c
+                first = (here[C + c] - here[c]) * along[c] + (under[c] - over[c]) * below[c]
+                last = (here[k] - here[k - C]) * along[k] + (under[k] - over[k]) * below[k]
+                excess[c] += abs(first) - abs(here[c] - there[c])
+                excess[k] += abs(last) - abs(here[k] - there[k])
+        for x in range(w):
+            total = np.float32(0)
+            for k in (2 * C * x, 2 * C * x + C):
+                total += excess[k] + excess[k + 1] + excess[k + 2]
+            far = _PER_STEEP * _PER_STEEP * (across[x] * across[x] + down[x] * down[x])
+            near = max(_ONE - far, np.float32(0))
+            members[n, K - 1, y, x] += _HELD_OF_12 * max(total, np.float32(0)) * near
 
 
 @kernel

@@ -13,6 +13,7 @@ from svmv import SVMV, SVMVConfig, available, jit, load, packed
 from svmv.bfloat16_numba import stored, value
 from svmv.cpu_network import CpuNetwork
 from svmv.inference import PlainNetwork, ready
+from svmv.motion import steadiness
 from svmv.packed import PackedConv
 from svmv.synthesis import synthesize
 
@@ -70,6 +71,19 @@ def test_every_stage_equals_the_definition(networks: list[SVMV], which: int, siz
     assert made.shape == wanted.shape
     assert float((made - wanted).abs().mean()) < 1e-4
     assert float(((made - wanted).abs() > 1 / 255).float().mean()) < 1e-3
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("channels", [3, 4])
+def test_edges_that_stand_are_held_as_in_the_definition(networks: list[SVMV], channels: int) -> None:
+    frames = film(3, height=37, width=150, channels=channels)[:, :1].repeat(1, 4, 1, 1, 1)
+    frames += 0.01 * torch.rand(frames.shape, generator=torch.Generator().manual_seed(1))
+    network, quick = networks[1], CpuNetwork(networks[1])
+    motion = network.decode(tuple(network.encode(frames[:, k]) for k in range(4)), size=(37, 150))  # type: ignore[arg-type]
+    found = quick.decode(tuple(quick.encode(frames[:, k]) for k in range(4)), size=(37, 150))  # type: ignore[arg-type]
+    held = steadiness(motion.pictures, motion.velocity.mean(dim=1))
+    assert 0.1 < float((held > 0).float().mean()) < 0.9
+    torch.testing.assert_close(found.still, motion.still, atol=0.02, rtol=0)
 
 
 Make = Callable[[], Tensor | None]

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from svmv import SVMV, Motion, SVMVConfig, load, pick, stack
-from svmv.motion import acceleration, agreed
+from svmv.motion import acceleration, agreed, steadiness
 from svmv.training.captions import _draw
 
 SMALL = SVMVConfig(feature_channels=16, match_channels=8, hidden_channels=16, half_channels=8, head_channels=8)
@@ -100,6 +100,22 @@ def test_pixels_that_agree_can_stand_still_among_others_that_move() -> None:
     assert psnr(made[..., ~letters][..., None], frames[:, 1, :, ~letters][..., None]) < 20
 
 
+def test_an_edge_that_does_not_change_is_steady_unless_it_cannot_move_so() -> None:
+    edge = torch.zeros(1, 3, 8, 16)
+    edge[..., 8:] = 0.8
+    both = torch.cat([edge, edge])
+    slow, fast = torch.zeros(2, 2, 4, 8), torch.zeros(2, 2, 4, 8)
+    slow[:, 0], fast[:, 0] = 0.5, 3.0
+    steady = steadiness(both, slow)
+    expected = 0.5 * 0.5 * 0.8 * 0.5 * (1 - (0.5 / 3) ** 2)  # u·∇I on one column of two, near
+    torch.testing.assert_close(steady[..., 3:5], torch.full((2, 1, 4, 2), expected))
+    assert float(steady[..., :3].abs().max()) == 0 == float(steady[..., 5:].abs().max())  # even places say nothing
+    assert float(steadiness(both, fast).max()) == 0
+    assert float(steadiness(both, slow.flip(1)).max()) == 0  # along itself an edge moves without a change
+    moved = 0.5 * edge + 0.5 * edge.roll(1, 3)
+    assert float(steadiness(torch.cat([edge, moved]), slow)[..., 4].max()) == 0  # it changes as it should
+
+
 @torch.no_grad()
 def test_a_static_window_stays_as_it_is(base: SVMV) -> None:
     still = texture(3, 128, 160).expand(1, 4, -1, -1, -1)
@@ -108,11 +124,14 @@ def test_a_static_window_stays_as_it_is(base: SVMV) -> None:
         assert psnr(made[0, k], still[0, 0]) > 42
 
 
-@torch.no_grad()
-@pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize(("name", "least"), [("base", 21), ("fast", 18)])
-def test_letters_stay_where_they_are_over_what_moves(seed: int, name: str, least: float) -> None:
-    height, width, step = 96, 256, 3
+def captioned(seed: int, step: int) -> tuple[Tensor, Tensor]:
+    """A line of letters that stands still over a texture that moves by `step` pixels a frame.
+
+    Returns:
+        frames: (7, 3, 96, 256).
+        ink: (96, 256), by how much the letters change the picture at most.
+    """
+    height, width = 96, 256
     scene = texture(seed, height, width + 6 * step)
     views = torch.stack([scene[..., k * step : k * step + width] for k in range(7)])
     rng = np.random.default_rng(seed)
@@ -129,10 +148,25 @@ def test_letters_stay_where_they_are_over_what_moves(seed: int, name: str, least
         noise=0.0,
     )
     frames = writing.over(views, torch.zeros(7), rng)
-    letters = (frames - views).abs().amax(dim=(0, 1)) > 0.02
-    near = torch.nn.functional.max_pool2d(letters[None].float(), 5, 1, 2)[0] > 0
+    return frames, (frames - views).abs().amax(dim=(0, 1))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(("name", "least"), [("base", 21), ("fast", 18)])
+def test_letters_stay_where_they_are_over_what_moves(seed: int, name: str, least: float) -> None:
+    frames, ink = captioned(seed, 3)
+    near = torch.nn.functional.max_pool2d((ink > 0.02)[None].float(), 5, 1, 2)[0] > 0
     made = load(name)(frames[[0, 2, 4, 6]][None], torch.tensor([[0.5]]))[0, 0]
     assert psnr(made[:, near], frames[3][:, near]) > least  # 18 and 14 when the letters went along
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("seed", [1, 2])
+def test_letters_stay_sharp_over_what_creeps(base: SVMV, seed: int) -> None:
+    frames, ink = captioned(seed, 1)
+    made = base(frames[[0, 2, 4, 6]][None], torch.tensor([[0.5]]))[0, 0]
+    assert psnr(made[:, ink > 0.3], frames[3][:, ink > 0.3]) > 44  # 39 before `steadiness`
 
 
 @torch.no_grad()
