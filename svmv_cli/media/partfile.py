@@ -30,23 +30,29 @@ class Claim:
         output: what is being made there, for the message.
 
     Raises:
-        OutputError: another run has claimed it.
+        OutputError: another run has claimed it, or has just put it in its place.
     """
 
     def __init__(self, path: Path, *, output: Path) -> None:
         self._descriptor: int | None = None
         if fcntl is None:
             return
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = None
         try:
+            descriptor = os.open(path, os.O_RDONLY)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(descriptor)
-            if isinstance(error, BlockingIOError):
-                hint = "Wait until it is done, or give another name with -o."
-                raise OutputError(f"another run is at work on {output}", hint=hint) from error
-        else:
+            lies_there = os.path.samestat(os.fstat(descriptor), path.stat())
+        except (BlockingIOError, FileNotFoundError):
+            lies_there = False
+        except OSError:  # a disk without locks
+            lies_there = True
+        if lies_there:
             self._descriptor = descriptor
+            return
+        if descriptor is not None:
+            os.close(descriptor)
+        hint = "Wait until it is done, or give another name with -o."
+        raise OutputError(f"another run is at work on {output}", hint=hint)
 
     def release(self) -> None:
         """Let other runs have it; harmless when done already."""
@@ -71,7 +77,14 @@ def create_part(path: Path) -> tuple[Path, Claim]:
     part = part_of(path)
     with telling_writes(path):
         part.touch()
-        return part, Claim(part, output=path)
+        claim = Claim(part, output=path)
+        if part.stat().st_nlink > 1:
+            # A run was killed while it published: this is its whole output, under a second name.
+            part.unlink()
+            claim.release()
+            part.touch()
+            claim = Claim(part, output=path)
+        return part, claim
 
 
 def publish(part: Path, path: Path, *, overwrite: bool) -> None:

@@ -57,8 +57,9 @@ class SequenceWriter:
         part = part_folder(folder)
         with telling_writes(part):
             if part.exists():
-                Claim(part, output=folder).release()
-                shutil.rmtree(part)  # left by a run that was killed
+                left = Claim(part, output=folder)  # by a run that was killed
+                shutil.rmtree(part)
+                left.release()
             part.mkdir()
             self._claim = Claim(part, output=folder)
         self._part = part
@@ -130,7 +131,7 @@ class SequenceWriter:
             self._stored += 1
 
     def _publish(self, part: Path) -> None:
-        folder = self._row.folder
+        folder = self._row.folder.resolve()  # a link stays one
         names = [self._row.path(index).name for index in range(self._stored)]
         for name in names:
             sync(part / name)

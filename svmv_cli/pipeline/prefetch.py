@@ -1,7 +1,7 @@
 """An iterator run ahead in a thread of its own. Knows nothing of what the items are.
 
-This is the only thread and the only queue of the project. Leaving the `with` block, for whatever reason,
-means: the thread is told to stop, its queue is drained, the thread is joined. Only then may its source close.
+Leaving the `with` block, for whatever reason, means: the thread is told to stop, its queue is drained, the thread is
+joined. Only then may its source close.
 """
 
 from collections.abc import Generator, Iterable, Iterator
@@ -47,10 +47,16 @@ class _Stage(Generic[T]):
 
     def close(self) -> None:
         self._stop.set()
+        stopped: KeyboardInterrupt | None = None
         while self._thread.is_alive():
-            self._drain()
-            self._thread.join(0.01)
+            try:
+                self._drain()
+                self._thread.join(0.01)
+            except KeyboardInterrupt as error:
+                stopped = error
         self._drain()
+        if stopped is not None:
+            raise stopped
 
     def _produce(self) -> None:
         error: BaseException | None = None
@@ -94,8 +100,8 @@ def prefetch(items: Iterable[T], depth: int, *, name: str) -> Iterator[Iterator[
         The items. What `items` raises is raised here, with its traceback.
     """
     stage = _Stage(items, depth, name=name)
-    stage.start()
     try:
+        stage.start()
         yield stage.consume()
     finally:
         stage.close()

@@ -92,6 +92,7 @@ class WorkFolder:
     def __init__(self, output: Path, identity: Identity, *, resume: bool) -> None:
         self.path = folder_of(output)
         self.marks: list[Mark] = []
+        self._released = False
         _check_ours(self.path)
         with telling_writes(self.path):
             self.path.mkdir(exist_ok=True)
@@ -142,10 +143,13 @@ class WorkFolder:
         self.marks.append(mark)
 
     def discard(self) -> None:
-        """Remove what is ours in the folder, and the folder unless something else lies in it."""
+        """Remove what is ours in the folder, and the folder unless something else lies in it; harmless when released."""
+        if self._released:
+            return
         self.marks.clear()
         with suppress(OSError):
-            for path in self.path.iterdir():
+            # The plan goes after what it tells of, that a run killed here leaves a folder known for ours; the lock last.
+            for path in sorted(self.path.iterdir(), key=lambda path: (path.name == "lock", path.name)):
                 if _OURS.match(path.name):
                     path.unlink(missing_ok=True)
             self.path.rmdir()
@@ -153,6 +157,7 @@ class WorkFolder:
 
     def release(self) -> None:
         """Let other processes claim the folder; harmless when done already."""
+        self._released = True
         self._claim.release()
 
     def _take_over(self, identity: Identity, *, resume: bool) -> None:

@@ -268,6 +268,15 @@ def test_an_empty_folder_is_free_and_a_stale_part_is_replaced(tmp_path: Path) ->
     assert not stale.exists()
 
 
+def test_a_link_to_an_empty_folder_stays(tmp_path: Path) -> None:
+    info = examine(make_row(tmp_path / "in") / "%05d.png")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "elsewhere")
+    assert write_row(target_for(info, tmp_path / "out" / "%04d.png"), info) == 5
+    assert (tmp_path / "out").is_symlink()
+    assert len(list((tmp_path / "elsewhere").iterdir())) == 5
+
+
 def test_two_runs_do_not_write_one_row(tmp_path: Path) -> None:
     pytest.importorskip("fcntl")
     info = examine(make_row(tmp_path / "in") / "%05d.png")
