@@ -143,12 +143,12 @@ class WorkFolder:
         self.marks.append(mark)
 
     def discard(self) -> None:
-        """Remove what is ours in the folder, and the folder unless something else lies in it; harmless when released."""
+        """Remove what is ours in the folder, and the folder unless something else lies in it; not when released."""
         if self._released:
             return
         self.marks.clear()
         with suppress(OSError):
-            # The plan goes after what it tells of, that a run killed here leaves a folder known for ours; the lock last.
+            # The plan goes after what it tells of: a folder left by a run killed here is known for ours. The lock last.
             for path in sorted(self.path.iterdir(), key=lambda path: (path.name == "lock", path.name)):
                 if _OURS.match(path.name):
                     path.unlink(missing_ok=True)

@@ -28,7 +28,9 @@ def test_an_output_that_still_has_its_other_name_is_not_written_into(tmp_path: P
     assert [path.name for path in tmp_path.iterdir()] == ["out.mkv"]
 
 
-def test_a_part_that_was_put_in_its_place_meanwhile_is_not_claimed(tmp_path: Path) -> None:
+def test_a_part_that_was_put_in_its_place_meanwhile_is_not_claimed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fcntl = pytest.importorskip("fcntl")
     output = tmp_path / "out.mkv"
     part_of(output).write_bytes(b"almost whole")
@@ -38,8 +40,8 @@ def test_a_part_that_was_put_in_its_place_meanwhile_is_not_claimed(tmp_path: Pat
         part_of(output).replace(output)
         real(descriptor, how)
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(OutputError, match="another run is at work"):
-        patch.setattr(fcntl, "flock", late)
+    monkeypatch.setattr(fcntl, "flock", late)
+    with pytest.raises(OutputError, match="another run is at work"):
         create_part(output)
     assert output.read_bytes() == b"almost whole"
 
