@@ -90,7 +90,7 @@ class VideoInfo:
     bit_rate: int | None  # bit/s
     # -- measured by reading every packet's timestamp, without decoding --
     packet_times: npt.NDArray[np.int64] = field(repr=False)  # sorted pts, in ticks of time_base
-    last_duration: Fraction = Fraction(0)  # s, of the last packet; 0 when unknown
+    last_duration: Fraction = Fraction(0)  # s, of the last picture; 0 when unknown
     display_matrix: tuple[int, ...] = ()  # FFmpeg's nine numbers; none for a picture shown as it is stored
     hdr: HdrInfo = HdrInfo()
     beside: tuple[str, ...] = ()  # what pictures carry beside their samples and new ones cannot, by names users know

@@ -142,18 +142,13 @@ class VideoReader:
         return Frame(time, self._duration(time), self._format, planes, damaged=damaged, late=late)
 
     def _duration(self, time: Fraction) -> Fraction:
-        """Until the next picture; for the last one what the file says, else the mean gap."""
+        """Until the next picture; for the last one what is known of it."""
         video = self._given
         times = video.packet_times
         after = int(np.searchsorted(times, int(time / video.time_base), side="right"))
         if after < len(times):
             return int(times[after]) * video.time_base - time
-        if video.last_duration:
-            return video.last_duration
-        gaps = len(times) - 1
-        if gaps:
-            return int(times[-1] - times[0]) * video.time_base / gaps
-        return 1 / (video.rate_claimed or Fraction(25))
+        return video.last_duration or 1 / (video.rate_claimed or Fraction(25))
 
     def _sought(self) -> Iterator[Timed]:
         """Timed pictures that begin no later than with the first wanted one.

@@ -174,6 +174,4 @@ def _tail(info: MediaInfo, ticks: list[int], high: int) -> Fraction:
     base = info.video.time_base
     if high < len(ticks):
         return (ticks[high] - ticks[high - 1]) * base
-    if info.video.last_duration > 0:
-        return info.video.last_duration
-    return (ticks[-1] - ticks[0]) * base / (len(ticks) - 1) if len(ticks) > 1 else _UNKNOWN_GAP
+    return info.video.last_duration or _UNKNOWN_GAP

@@ -10,7 +10,8 @@ import pytest
 
 from svmv_cli.errors import ExitCode, InputError
 from svmv_cli.media.info import ColorInfo
-from svmv_cli.media.probe import probe, snap_rate
+from svmv_cli.media.probe import probe
+from svmv_cli.media.stamps import snap_rate
 from tests.media import cut, make_clip
 
 RATES = [Fraction(24000, 1001), Fraction(25), Fraction(30), Fraction(60000, 1001)]
@@ -89,6 +90,13 @@ def test_variable_rate_keeps_its_stamps(tmp_path: Path) -> None:
     video = probe(clip.path).video
     assert [int(p) * video.time_base for p in video.packet_times] == times
     assert video.last_duration == Fraction(40, 1000)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".ts", ".flv"])
+def test_a_pause_before_the_end_does_not_lengthen_the_last_picture(tmp_path: Path, suffix: str) -> None:
+    times = [Fraction(n, 25) for n in (*range(12), *range(86, 89))]  # 3 s at rest
+    video = probe(make_clip(tmp_path / f"a{suffix}", times=times, options={"b-adapt": "0"}).path).video
+    assert abs(video.last_duration - Fraction(1, 25)) < Fraction(1, 500)
 
 
 def test_start_is_where_the_first_stream_starts(tmp_path: Path) -> None:
