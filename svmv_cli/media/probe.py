@@ -20,7 +20,7 @@ from svmv_cli.media.opening import open_source, packets_of
 from svmv_cli.media.rising import LEAP
 from svmv_cli.media.stamps import Scan, Stamp, claimed_rate, first_shown, scan_of, snap_rate
 from svmv_cli.media.survey import Survey
-from svmv_cli.media.tags import beside_of, color_of, display_matrix_of
+from svmv_cli.media.tags import HeaderTags, beside_of, color_of, display_matrix_of, header_tags
 
 _MICROSECOND = Fraction(1, 1_000_000)
 
@@ -36,6 +36,7 @@ def probe(path: Path) -> MediaInfo:
     """
     with open_source(path) as container:
         stream = _choose_video(container, path)
+        tags = header_tags(stream)
         scan, first = _read_through(container, stream, path)
         return MediaInfo(
             path=path,
@@ -43,7 +44,7 @@ def probe(path: Path) -> MediaInfo:
             size=path.stat().st_size,
             duration_claimed=_container_duration(container),
             start_claimed=_start(container, scan.times[0] * scan.time_base),
-            video=_video_info(stream, first, scan, glimpses_of(container, stream, scan.times)),
+            video=_video_info(stream, first, scan, glimpses_of(container, stream, scan.times), tags),
             others=tuple(
                 _stream_info(other)
                 for other in container.streams
@@ -124,7 +125,9 @@ def _rate_of(stream: av.VideoStream, scan: Scan) -> Fraction | None:
     return snap_rate((len(scan.times) - 1) / span)
 
 
-def _video_info(stream: av.VideoStream, first: av.VideoFrame, scan: Scan, glimpses: tuple[Glimpse, ...]) -> VideoInfo:
+def _video_info(
+    stream: av.VideoStream, first: av.VideoFrame, scan: Scan, glimpses: tuple[Glimpse, ...], tags: HeaderTags
+) -> VideoInfo:
     duration = stream.duration * stream.time_base if stream.duration and stream.time_base else None
     return VideoInfo(
         index=stream.index,
@@ -133,7 +136,7 @@ def _video_info(stream: av.VideoStream, first: av.VideoFrame, scan: Scan, glimps
         height=first.height,
         pix_fmt=first.format.name,
         time_base=scan.time_base,
-        color=color_of(stream, first),
+        color=color_of(stream, first, tags),
         sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
         rotation=first.rotation,
         display_matrix=display_matrix_of(first),

@@ -34,17 +34,26 @@ _NAMES = ("left", "center", "topleft", "top", "bottomleft", "bottom")
 _BY_PLACE = {(1, 2): 1, (2, 2): 2, (1, 1): 3, (2, 1): 4}  # (across, down), 1 cosited, 2 half-way
 
 
-def color_of(stream: av.VideoStream, first: av.VideoFrame) -> ColorInfo:
-    """The tags of a stream's first picture; where it has none, the header's."""
+HeaderTags = tuple[int, int, int, int]  # primaries, transfer, matrix, range
+
+
+def header_tags(stream: av.VideoStream) -> HeaderTags:
+    """The tags of a stream's header: to be asked for before its decoder puts its own in their place, or none."""
     context = stream.codec_context
+    return int(context.color_primaries), int(context.color_trc), int(context.colorspace), int(context.color_range)
+
+
+def color_of(stream: av.VideoStream, first: av.VideoFrame, header: HeaderTags) -> ColorInfo:
+    """The tags of a stream's first picture; where it has none, the header's."""
+    primaries, transfer, matrix, extent = header
     rgb = first.format.is_rgb
     full = 2
     subsampled = not rgb and first.format.chroma_width(2) < 2
     return ColorInfo(
-        primaries=_tag(first.color_primaries, context.color_primaries),
-        transfer=_tag(first.color_trc, context.color_trc),
-        matrix=0 if rgb else _tag(first.colorspace, context.colorspace),
-        full_range=rgb or first.format.name.startswith("yuvj") or (first.color_range or context.color_range) == full,
+        primaries=_tag(first.color_primaries, primaries),
+        transfer=_tag(first.color_trc, transfer),
+        matrix=0 if rgb else _tag(first.colorspace, matrix),
+        full_range=rgb or first.format.name.startswith("yuvj") or (first.color_range or extent) == full,
         chroma_location=chroma_location(stream) if subsampled else 0,
     )
 

@@ -70,6 +70,15 @@ def test_full_range_and_untagged(tmp_path: Path) -> None:
     assert probe(plain.path).video.color == ColorInfo(chroma_location=1)  # MPEG's own, when nothing is said
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_colours_that_only_the_container_knows(tmp_path: Path, suffix: str) -> None:
+    color = ColorInfo(primaries=9, transfer=16, matrix=9)
+    silent = {"x265-params": "log-level=none:colorprim=undef:transfer=undef:colormatrix=undef"}
+    clip = make_clip(tmp_path / f"a{suffix}", codec="libx265", pix_fmt="yuv420p10le", options=silent, color=color)
+    found = probe(clip.path).video.color
+    assert (found.primaries, found.transfer, found.matrix) == (9, 16, 9)
+
+
 def test_other_streams_and_chapters(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mkv", audio=2, subtitles=True, chapters=True, attachment=b"font")
     info = probe(clip.path)
