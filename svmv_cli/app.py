@@ -12,6 +12,7 @@ import typer
 from svmv_cli import lab, lab_train
 from svmv_cli.choices import Cuts, Deinterlace, Encoder, Precision, SlowAudio, Watch
 from svmv_cli.errors import ExitCode, SvmvError
+from svmv_cli.standard_streams import secure_streams
 
 if TYPE_CHECKING:
     from svmv_cli.pipeline.batch import Outcome
@@ -32,6 +33,7 @@ R = TypeVar("R")
 def main() -> None:
     """The console script."""
     _wait_politely()
+    secure_streams()
     app()
 
 
@@ -142,7 +144,7 @@ def upsample(
     """Make videos smoother: new frames between the old ones, sound and all the rest kept.
 
     Exit codes: 0 ok, 1 some file failed, 2 usage, 3 input, 4 output, 5 damaged input and a partial result,
-    6 device or memory, 130 and 143 stopped by a signal, 141 when the reader of stdout has gone.
+    6 device or memory, 129, 130 and 143 stopped by a signal, 141 when the reader of stdout has gone.
     """
     with _telling(debug=debug):
         from dataclasses import replace
@@ -272,8 +274,7 @@ def _telling(*, debug: bool) -> Iterator[None]:
     except Interrupted as stop:
         from svmv_cli import terminal
 
-        left = getattr(stop, "__notes__", ["the unfinished output was removed"])
-        terminal.say(f"svmv: stopped by {stop}; {'; '.join(left)}")
+        terminal.say("; ".join([f"svmv: stopped by {stop}", *getattr(stop, "__notes__", ())]))
         raise typer.Exit(stop.exit_code) from stop
 
 

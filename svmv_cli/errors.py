@@ -25,6 +25,7 @@ class ExitCode(IntEnum):
     OUTPUT = 4
     DAMAGED = 5  # a partial result, kept; with --strict, none
     DEVICE = 6
+    HUNG_UP = 129  # the terminal was closed
     INTERRUPTED = 130
     PIPE = 141  # the reader of stdout went away, as SIGPIPE would have it
     TERMINATED = 143

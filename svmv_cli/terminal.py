@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from svmv_cli.errors import SvmvError
+from svmv_cli.errors import OutputError, SvmvError
 from svmv_cli.media.info import SITINGS, MediaInfo, VideoInfo
 from svmv_cli.media.target import Target
 from svmv_cli.pipeline.batch import Outcome
@@ -19,6 +19,7 @@ from svmv_cli.pipeline.inventory import Inventory
 from svmv_cli.pipeline.plan import Plan
 from svmv_cli.pipeline.records import Json, to_json
 from svmv_cli.pipeline.report import Report
+from svmv_cli.pipeline.signals import let_go_of_stdout
 
 _WIDE = 400  # columns
 
@@ -67,7 +68,19 @@ def remarks(error: SvmvError) -> list[str]:
 
 def print_json(data: Json) -> None:
     """The one object on stdout. Numbers that JSON has no word for, as of what was not measured, become null."""
-    print(json.dumps(_finite(data), ensure_ascii=False, indent=2, allow_nan=False), file=sys.stdout, flush=True)
+    text = as_utf8(json.dumps(_finite(data), ensure_ascii=False, indent=2, allow_nan=False))
+    try:
+        print(text, file=sys.stdout, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        let_go_of_stdout()
+        raise OutputError(f"the summary could not be written: {error.strerror}", hint="Files are complete.") from error
+
+
+def as_utf8(text: str) -> str:
+    """JSON whose names of files may not be UTF-8: a byte of them that is none becomes an escape, as Python reads it."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _finite(data: Json) -> Json:
@@ -129,7 +142,7 @@ def print_report(report: Report) -> None:
 
 def print_skipped(one: Outcome) -> None:
     """That there was nothing to do."""
-    say(f"{one.source}: its output is there already, skipped")
+    say(f"{one.source}: skipped, {one.skipped}")
 
 
 def print_damage(report: Report) -> None:
@@ -167,7 +180,7 @@ def outcome_json(one: Outcome) -> Json:
         base: dict[str, Json] = {"status": "failed", "source": str(one.source)}
         return {**base, "exit_code": int(one.exit_code), "error": error}
     if one.skipped:
-        return {"status": "skipped", "source": str(one.source), "exit_code": int(one.exit_code)}
+        return {"status": "skipped", "source": str(one.source), "exit_code": int(one.exit_code), "reason": one.skipped}
     record = to_json(one.report if one.report is not None else one.plan)
     if not isinstance(record, dict):
         raise TypeError("an outcome without error that was not skipped has a report or a plan")

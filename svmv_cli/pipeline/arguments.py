@@ -109,16 +109,22 @@ def _expand(paths: Iterable[Path]) -> Iterable[Path]:
             continue
         row = find_row_in(path)
         if row is None:
-            raise InputError(f"there is no video in the folder {path}, and no pictures")
+            raise InputError(
+                f"there is no video in the folder {path}, and no pictures that are read",
+                hint=f"Rows of pictures can be {', '.join(sorted(PICTURE_SUFFIXES))}.",
+            )
         yield row.pattern
 
 
 def videos_in(folder: Path) -> list[Path]:
-    """The videos directly in a folder, in natural order, without those this program made from them."""
+    """The videos directly in a folder, in natural order, without those this program made from them.
+
+    Links that lead nowhere are among them, to be told of.
+    """
     videos = [p for p in folder.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES and not p.name.startswith(".")]
     stems = {p.stem for p in videos}
     own = {p for p in videos if (m := _OWN.match(p.stem)) and m["source"] in stems}
-    return sorted((p for p in videos if p not in own and p.is_file()), key=_natural)
+    return sorted((p for p in videos if p not in own and (p.is_file() or not p.exists())), key=_natural)
 
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:

@@ -1,17 +1,19 @@
 """One or many files, one after the other: what fails is reported and does not stop the rest. Prints nothing."""
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 from svmv_cli.errors import ExistsError, ExitCode, OutputError, SvmvError
+from svmv_cli.media.bare import PIPE
 from svmv_cli.media.info import ColorInfo, MediaInfo
 from svmv_cli.media.inputs import examine
 from svmv_cli.media.outputs import place_of
 from svmv_cli.media.pictures import working_format
 from svmv_cli.pipeline.failures import explained
+from svmv_cli.pipeline.naming import output_path
 from svmv_cli.pipeline.plan import Plan, check_request, make_plan
 from svmv_cli.pipeline.report import Progress, Report
 from svmv_cli.pipeline.request import Request
@@ -41,17 +43,13 @@ class MakeInterpolator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one file: a report, an error, in a dry run a plan; nothing where its output was there already."""
+    """What became of one file: a report, an error, in a dry run a plan, or why there was nothing to do."""
 
     source: Path
     plan: Plan | None = None
     report: Report | None = None
     error: SvmvError | None = None
-
-    @property
-    def skipped(self) -> bool:
-        """Whether there was nothing to do."""
-        return self.plan is None and self.report is None and self.error is None
+    skipped: str = ""  # why; empty for what was not
 
     @property
     def exit_code(self) -> ExitCode:
@@ -137,14 +135,54 @@ def load_interpolator(
     )
 
 
-def plan_all(requests: Iterable[Request], *, debug: bool = False) -> list[Outcome]:
+class Places:
+    """Where the outputs of one command go: none onto another, nor onto one of its inputs, as -y would allow.
+
+    Args:
+        requests: all of the command.
+    """
+
+    def __init__(self, requests: Sequence[Request]) -> None:
+        self._sources = {_real(request.source) for request in requests}
+        self._wanted = {_real(output_path(request)): request.source for request in requests}
+        self._taken: dict[Path, Path] = {}  # by whom
+
+    def makes(self, request: Request) -> Path | None:
+        """The other input of the command whose output this input is; None if it is none."""
+        maker = self._wanted.get(_real(request.source))
+        return None if maker == request.source else maker
+
+    def take(self, path: Path, request: Request) -> None:
+        """Keep a place for the output of an input.
+
+        Raises:
+            OutputError: it is kept for another one's, or another input is there.
+        """
+        place = _real(path)
+        if place == _real(PIPE):
+            return
+        source = request.source
+        if place in self._sources - {_real(source)} and not request.skip_existing:
+            raise OutputError(f"{path} is another input", hint="Give another name with -o, or --output-dir.")
+        if self._taken.setdefault(place, source) != source:
+            raise OutputError(
+                f"{path} is the output of {self._taken[place]} already", hint="Run the two apart, with -o."
+            )
+
+
+def _real(path: Path) -> Path:
+    return path if path == PIPE else path.resolve()
+
+
+def plan_all(requests: Sequence[Request], *, debug: bool = False) -> list[Outcome]:
     """Plan every file and do nothing.
 
     Args:
         requests: one per file.
         debug: let unforeseen errors through, with their traceback.
     """
-    return [_attempt(request, None, progress=None, taken=set(), debug=debug) for request in requests]
+    places = Places(requests)
+    return [_attempt(request, None, progress=None, places=places, debug=debug) for request in requests]
 
 
 def run_all(
@@ -158,10 +196,10 @@ def run_all(
         progress: watches each run.
         debug: let unforeseen errors through, with their traceback.
     """
-    taken: set[Path] = set()
+    places = Places(requests)
     with Workshop(make, tell=progress.note) as workshop:
         for request in requests:
-            yield _attempt(request, workshop, progress=progress, taken=taken, debug=debug)
+            yield _attempt(request, workshop, progress=progress, places=places, debug=debug)
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> ExitCode:
@@ -172,30 +210,28 @@ def exit_code(outcomes: Sequence[Outcome]) -> ExitCode:
 
 
 def _attempt(
-    request: Request, workshop: Workshop | None, *, progress: Progress | None, taken: set[Path], debug: bool
+    request: Request, workshop: Workshop | None, *, progress: Progress | None, places: Places, debug: bool
 ) -> Outcome:
     plan: Plan | None = None
+    maker = places.makes(request)
+    if request.skip_existing and maker is not None:
+        return Outcome(request.source, skipped=f"it is the output of {maker}")
     try:
         with explained(debug=debug):
+            places.take(output_path(request), request)
             check_request(request)
             info = examine(request.source, input_rate=request.input_rate)
             plan = make_plan(request, info)
-            _check_untaken(plan, taken)
+            places.take(plan.target.path, request)
             if workshop is None or progress is None:
                 return Outcome(request.source, plan)
             return Outcome(request.source, plan, _run(plan, info, workshop=workshop, progress=progress))
     except ExistsError as error:
-        return Outcome(request.source, error=None if request.skip_existing else error)
+        if request.skip_existing:
+            return Outcome(request.source, skipped="its output is there already")
+        return Outcome(request.source, error=error)
     except SvmvError as error:
         return Outcome(request.source, plan, error=error)
-
-
-def _check_untaken(plan: Plan, taken: set[Path]) -> None:
-    """Refuse to make two outputs of one name, which -y would otherwise allow."""
-    path = plan.target.path.resolve()
-    if path in taken:
-        raise OutputError(f"{path} was already made from another input", hint="Run the two apart, with -o.")
-    taken.add(path)
 
 
 def _run(plan: Plan, info: MediaInfo, *, workshop: Workshop, progress: Progress) -> Report:

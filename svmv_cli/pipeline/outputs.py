@@ -28,6 +28,8 @@ _IRRELEVANT = frozenset(
     | {"resume", "keep_work"}
 )
 
+_REMOVED = "the unfinished output was removed"
+
 
 class Output(Protocol):
     """Takes a run's frames, segment by segment."""
@@ -94,7 +96,13 @@ def open_output(plan: Plan, info: MediaInfo, interpolator: Interpolator) -> Iter
         ):  # of another length of segments: refused, or dropped as --no-resume asks
             _claim(plan, interpolator).discard()
         with open_writer(plan.target, info, overwrite=plan.overwrite) as writer:
-            yield _Whole(writer)
+            whole = _Whole(writer)
+            try:
+                yield whole
+            except KeyboardInterrupt as stop:
+                if not whole.finished:
+                    stop.add_note(_REMOVED)
+                raise
         return
     plan.target.path.parent.mkdir(parents=True, exist_ok=True)
     work = _claim(plan, interpolator)
@@ -103,6 +111,10 @@ def open_output(plan: Plan, info: MediaInfo, interpolator: Interpolator) -> Iter
         yield output
     except BaseException as error:
         output.abort()
+        if output.finished:
+            raise
+        if isinstance(error, KeyboardInterrupt) and not work.marks:
+            error.add_note(_REMOVED)
         if work.marks:
             done = f"{len(work.marks)} of {plan.segments} segments are finished and kept"
             error.add_note(f"{done}: the same command goes on there")
@@ -128,6 +140,7 @@ class _Whole:
     begin = None
     complete = False
     resumed = resumed_frames = 0
+    finished = False
 
     def __init__(self, writer: Writer) -> None:
         self.total = Tally()
@@ -143,11 +156,15 @@ class _Whole:
         self._writer.abort()
 
     def finish(self, check: Check) -> WrittenInfo:
-        return self._writer.finish(check)
+        written = self._writer.finish(check)
+        self.finished = True
+        return written
 
 
 class _Segmented:
     """Frames go into a file for each segment; when all are there, they are joined with the other streams."""
+
+    finished = False
 
     def __init__(self, plan: Plan, info: MediaInfo, work: WorkFolder) -> None:
         video = by_field(info.video) if plan.deinterlace == "fields" else info.video
@@ -195,6 +212,7 @@ class _Segmented:
         with VideoWriter(self._plan.target, self._info, overwrite=self._plan.overwrite) as writer:
             writer.join(self._work.segments, pace=self._pace)
             written = writer.finish(check)
+            self.finished = True
         if not self._plan.keep_work:
             self._work.discard()
         return written

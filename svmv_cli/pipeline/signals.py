@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as an exception in the main thread, so that every `with` cleans up. Knows no work."""
+"""Ctrl-C, SIGTERM and SIGHUP as an exception in the main thread, so that every `with` cleans up. Knows no work."""
 
 import os
 import signal
@@ -11,6 +11,8 @@ from types import FrameType
 from svmv_cli.errors import ExitCode
 
 _CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+if hasattr(signal, "SIGHUP"):  # not on Windows
+    _CODES[signal.SIGHUP] = ExitCode.HUNG_UP
 
 
 class Interrupted(KeyboardInterrupt):
@@ -32,7 +34,8 @@ def let_go_of_stdout() -> None:
 def interruptible() -> Iterator[None]:
     """Raise `Interrupted` in the main thread at the first signal; end the process at the second.
 
-    Outside the main thread, where signals cannot be handled, it does nothing.
+    One that is ignored stays so, as SIGHUP under nohup. Outside the main thread, where signals cannot be handled, it
+    does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -47,7 +50,8 @@ def interruptible() -> Iterator[None]:
             os._exit(_CODES[signal.Signals(signum)])
         raise Interrupted(signum)
 
-    before = {signum: signal.signal(signum, handle) for signum in _CODES}
+    heard = [signum for signum in _CODES if signal.getsignal(signum) != signal.SIG_IGN]
+    before = {signum: signal.signal(signum, handle) for signum in heard}
     try:
         yield
     finally:

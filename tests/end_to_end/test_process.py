@@ -41,7 +41,7 @@ def wait_for_frames(process: subprocess.Popen[str]) -> None:
 
 
 @posix
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("signum", "code"), [(1, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_in_the_middle_leaves_nothing(film: Path, signum: int, code: int) -> None:
     process = start("upsample", film, "--progress", "json", delay=0.05)
     wait_for_frames(process)
@@ -50,7 +50,8 @@ def test_a_signal_in_the_middle_leaves_nothing(film: Path, signum: int, code: in
     assert process.returncode == code
     assert not out
     assert "Traceback" not in err
-    assert len([line for line in err.splitlines() if line.startswith("svmv: stopped by")]) == 1
+    said = [line for line in err.splitlines() if line.startswith("svmv: stopped by")]
+    assert [line.partition("; ")[2] for line in said] == ["the unfinished output was removed"]
     assert list(film.parent.iterdir()) == [film]
 
 
@@ -137,3 +138,17 @@ def test_completion_is_offered() -> None:
     command = [sys.executable, "-c", f"import sys; sys.argv[0] = 'svmv'; {script}"]
     made = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
     assert "svmv" in made.stdout
+
+
+@posix
+@pytest.mark.parametrize("closed", [2, None])
+def test_talk_that_nobody_can_take_does_not_end_the_work(film: Path, closed: int | None) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full")
+    words = [sys.executable, str(FAKES), "0", "upsample", str(film)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            words, stderr=full, preexec_fn=None if closed is None else lambda: os.close(closed), check=False
+        )
+    assert done.returncode == 0
+    assert len(read_numbers(film.with_name("in_2x.mp4"))) == 240

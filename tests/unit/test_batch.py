@@ -1,0 +1,82 @@
+"""Several files of one command: no output over another or over an input, and nothing left out in silence."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from svmv_cli.standard_streams import Forgiving
+from tests.conftest import Result
+from tests.media import make_clip
+
+Call = Callable[..., Result]
+
+
+@pytest.mark.parametrize("more", [(), ("-y",), ("--skip-existing",), ("--dry-run",)])
+def test_two_inputs_of_one_output_are_not_both_taken(svmv: Call, tmp_path: Path, more: tuple[str, ...]) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        make_clip(tmp_path / name / "in.mp4", frames=3)
+    films = [tmp_path / name / "in.mp4" for name in "ab"]
+    result = svmv("upsample", *films, "--output-dir", tmp_path, *more)
+    assert result.code == 1
+    assert "is the output of" in result.stderr
+    assert (tmp_path / "in_2x.mp4").exists() == (more != ("--dry-run",))
+
+
+def test_an_output_never_replaces_another_input(svmv: Call, tmp_path: Path) -> None:
+    make_clip(tmp_path / "in.mp4", frames=3)
+    other = make_clip(tmp_path / "in_2x.mp4", frames=4).path
+    before = other.read_bytes()
+    result = svmv("upsample", tmp_path / "in.mp4", other, "--output-dir", tmp_path, "-y")
+    assert result.code == 1
+    assert "is another input" in result.stderr
+    assert other.read_bytes() == before
+
+
+def test_outputs_of_an_earlier_run_are_no_inputs_of_the_next(svmv: Call, tmp_path: Path) -> None:
+    films = [make_clip(tmp_path / f"{name}.mp4", frames=3).path for name in "ab"]
+    assert svmv("upsample", *films, "--output-dir", tmp_path).code == 0
+    again = svmv("upsample", *sorted(tmp_path.glob("*.mp4")), "--skip-existing", "--json")
+    assert again.code == 0
+    reasons = [one["reason"] for one in json.loads(again.stdout)["files"]]
+    assert ["output of" in reason for reason in reasons] == [False, True, False, True]
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_link_that_leads_nowhere_is_told_of(svmv: Call, tmp_path: Path) -> None:
+    make_clip(tmp_path / "in.mp4", frames=3)
+    (tmp_path / "gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    result = svmv("upsample", tmp_path)
+    assert result.code == 1
+    assert "gone.mp4 does not exist" in result.stderr
+
+
+def test_pictures_that_are_not_read_are_told_of(svmv: Call, tmp_path: Path) -> None:
+    (tmp_path / "0001.exr").write_bytes(b"v/1")
+    result = svmv("upsample", tmp_path)
+    assert result.code == 3
+    assert "no pictures that are read" in result.stderr
+    assert ".png" in result.stderr
+
+
+def test_json_names_any_file_in_utf8(svmv: Call, tmp_path: Path) -> None:
+    if sys.platform != "linux":
+        pytest.skip("names of files are UTF-8 there")
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4"))
+    make_clip(tmp_path / "in.mp4", frames=3).path.rename(odd)
+    result = svmv("upsample", odd, "--json")
+    assert json.loads(result.stdout.encode("utf-8"))["source"] == str(odd)
+
+
+def test_talk_that_cannot_be_written_is_dropped() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full")
+    with Path("/dev/full").open("w", encoding="utf-8", buffering=1) as full:
+        talk = Forgiving(full)
+        assert talk.write("a line\n") == 7
+        talk.flush()
+        talk.write("another\n")
