@@ -22,10 +22,6 @@ class Clock:
         """Output time of a source time, s."""
         return (time - self.origin) * self.stretch
 
-    def to_source(self, time: Fraction) -> Fraction:
-        """Source time of an output time, s."""
-        return time / self.stretch + self.origin
-
 
 @dataclass(frozen=True, slots=True)
 class Instant:

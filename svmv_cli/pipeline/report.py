@@ -9,7 +9,7 @@ from svmv_cli.media.target import StreamDecision
 
 
 class Progress(Protocol):
-    """Who watches a run. Called from the main thread only."""
+    """Who watches a run. `note` may come from the thread that makes pictures, all else from the main thread."""
 
     def start(self, *, name: str, frames: int | None, seconds: Fraction | None) -> None:
         """A file begins: its name, and how many frames and seconds of output it will make; None: not known."""

@@ -21,7 +21,6 @@ _DEVICE_BATCH = 4  # windows per call on a GPU; the CPU takes them one by one
 class SegmentEnd:
     """All frames of a segment have come."""
 
-    index: int
     tally: Tally
     resume: Resume | None  # None: it was the last one
 
@@ -53,7 +52,7 @@ def make_frames(
         seen = evenly(seen, first=plan.grid.start, step=1 / plan.grid.rate)
     between = _taken_up(gaps(seen, plan.timing, tail=plan.tail), plan, begin)
     batch = plan.batch or (1 if interpolator.device == "cpu" else _DEVICE_BATCH)
-    for index, stretch in groupby(between, key=lambda gap: bisect_right(joints, gap.left.time)):
+    for _, stretch in groupby(between, key=lambda gap: bisect_right(joints, gap.left.time)):
         tally = Tally()
         last: list[Gap] = []
         known = _remembering(stretch, last)
@@ -61,7 +60,7 @@ def make_frames(
         yield from upsample(known, interpolator, batch=batch, clock=plan.target.clock, tally=tally)
         if last[0].resume is None:
             tally.add(behind)
-        yield SegmentEnd(index, tally, last[0].resume)
+        yield SegmentEnd(tally, last[0].resume)
 
 
 def _taken_up(gaps: Iterator[Gap], plan: Plan, begin: Resume | None) -> Iterator[Gap]:

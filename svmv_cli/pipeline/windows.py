@@ -41,7 +41,6 @@ class Gap:
 
     window: Window | None  # None: nothing lies between, the left picture is held
     left: Frame
-    right_time: Fraction  # s, source clock
     instants: tuple[Instant, ...]
     found: Tally = field(default_factory=Tally)  # its source frames, from `left` on
     resume: Resume | None = None  # behind this gap; None: the film ends
@@ -178,11 +177,11 @@ def _gap(
     instants = joined(timing, (*left.times, end))
     resume = None if right is None else right.resume
     if right is None or right.cut or right.still:
-        return Gap(None, left.frame, end, instants, left.found, resume)
+        return Gap(None, left.frame, instants, left.found, resume)
     first = left if before is None or left.cut else before
     last = right if after is None or after.cut else after
     window = Window(first.frame, left.frame, right.frame, last.frame)
-    return Gap(window, left.frame, end, instants, left.found, resume)
+    return Gap(window, left.frame, instants, left.found, resume)
 
 
 def upsample(
