@@ -6,14 +6,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from svmv_cli.errors import ExistsError, ExitCode, OutputError, SvmvError
-from svmv_cli.media.bare import PIPE
+from svmv_cli.errors import ExistsError, ExitCode, SvmvError
 from svmv_cli.media.info import ColorInfo, MediaInfo
 from svmv_cli.media.inputs import examine
 from svmv_cli.media.outputs import place_of
 from svmv_cli.media.pictures import working_format
 from svmv_cli.pipeline.failures import explained
 from svmv_cli.pipeline.naming import output_path
+from svmv_cli.pipeline.places import Places
 from svmv_cli.pipeline.plan import Plan, check_request, make_plan
 from svmv_cli.pipeline.report import Progress, Report
 from svmv_cli.pipeline.request import Request
@@ -135,45 +135,6 @@ def load_interpolator(
     )
 
 
-class Places:
-    """Where the outputs of one command go: none onto another, nor onto one of its inputs, as -y would allow.
-
-    Args:
-        requests: all of the command.
-    """
-
-    def __init__(self, requests: Sequence[Request]) -> None:
-        self._sources = {_real(request.source) for request in requests}
-        self._wanted = {_real(output_path(request)): request.source for request in requests}
-        self._taken: dict[Path, Path] = {}  # by whom
-
-    def makes(self, request: Request) -> Path | None:
-        """The other input of the command whose output this input is; None if it is none."""
-        maker = self._wanted.get(_real(request.source))
-        return None if maker == request.source else maker
-
-    def take(self, path: Path, request: Request) -> None:
-        """Keep a place for the output of an input.
-
-        Raises:
-            OutputError: it is kept for another one's, or another input is there.
-        """
-        place = _real(path)
-        if place == _real(PIPE):
-            return
-        source = request.source
-        if place in self._sources - {_real(source)} and not request.skip_existing:
-            raise OutputError(f"{path} is another input", hint="Give another name with -o, or --output-dir.")
-        if self._taken.setdefault(place, source) != source:
-            raise OutputError(
-                f"{path} is the output of {self._taken[place]} already", hint="Run the two apart, with -o."
-            )
-
-
-def _real(path: Path) -> Path:
-    return path if path == PIPE else path.resolve()
-
-
 def plan_all(requests: Sequence[Request], *, debug: bool = False) -> list[Outcome]:
     """Plan every file and do nothing.
 
@@ -213,9 +174,9 @@ def _attempt(
     request: Request, workshop: Workshop | None, *, progress: Progress | None, places: Places, debug: bool
 ) -> Outcome:
     plan: Plan | None = None
-    maker = places.makes(request)
+    maker = places.maker_of(request.source)
     if request.skip_existing and maker is not None:
-        return Outcome(request.source, skipped=f"it is the output of {maker}")
+        return Outcome(request.source, skipped=f"it is named as the output of {maker}")
     try:
         with explained(debug=debug):
             places.take(output_path(request), request)

@@ -11,6 +11,7 @@ import pytest
 from svmv_cli.standard_streams import Forgiving
 from tests.conftest import Result
 from tests.media import make_clip
+from tests.rows import make_row
 
 Call = Callable[..., Result]
 
@@ -33,7 +34,7 @@ def test_an_output_never_replaces_another_input(svmv: Call, tmp_path: Path) -> N
     before = other.read_bytes()
     result = svmv("upsample", tmp_path / "in.mp4", other, "--output-dir", tmp_path, "-y")
     assert result.code == 1
-    assert "is another input" in result.stderr
+    assert "would replace another input" in result.stderr
     assert other.read_bytes() == before
 
 
@@ -45,6 +46,42 @@ def test_outputs_of_an_earlier_run_are_no_inputs_of_the_next(svmv: Call, tmp_pat
     reasons = [one["reason"] for one in json.loads(again.stdout)["files"]]
     assert ["output of" in reason for reason in reasons] == [False, True, False, True]
     assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_so_are_those_that_went_into_another_container(svmv: Call, tmp_path: Path) -> None:
+    film = make_clip(tmp_path / "in.mp4", frames=3).path
+    made = make_clip(tmp_path / "in_2x.mkv", frames=6).path
+    result = svmv("upsample", film, made, "-n", "--output-dir", tmp_path, "--json")
+    assert [one["status"] for one in json.loads(result.stdout)["files"]] == ["ok", "skipped"]
+
+
+@pytest.mark.parametrize("more", [(), ("-y",), ("-n",)])
+def test_two_rows_do_not_share_a_folder(svmv: Call, tmp_path: Path, more: tuple[str, ...]) -> None:
+    for name in ("a_{:03d}.png", "b_{:03d}.png"):
+        make_row(tmp_path / "in", name=name, numbers=range(2))
+    rows = [tmp_path / "in" / f"{name}_%03d.png" for name in "ab"]
+    result = svmv("upsample", *rows, "--output-dir", tmp_path, *more)
+    assert result.code == 1
+    assert "is the output of" in result.stderr
+
+
+def test_a_row_never_goes_into_the_folder_of_another_input(svmv: Call, tmp_path: Path) -> None:
+    make_row(tmp_path / "in", numbers=range(2))
+    other = make_row(tmp_path / "in_2x", name="x{:03d}.png", numbers=range(4))
+    before = [path.read_bytes() for path in sorted(other.iterdir())]
+    result = svmv("upsample", tmp_path / "in", other, "-y", "--output-dir", tmp_path)
+    assert "would replace another input" in result.stderr
+    assert [path.read_bytes() for path in sorted(other.iterdir())] == before
+
+
+def test_names_that_differ_in_case_are_one_where_disks_say_so(
+    svmv: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = make_clip(tmp_path / "IN_2x.mp4", frames=3).path
+    film = make_clip(tmp_path / "in.mp4", frames=3).path
+    monkeypatch.setattr("svmv_cli.pipeline.places.sys.platform", "darwin")
+    result = svmv("upsample", film, other, "--output-dir", tmp_path, "-y", "--dry-run")
+    assert "would replace another input" in result.stderr
 
 
 def test_a_link_that_leads_nowhere_is_told_of(svmv: Call, tmp_path: Path) -> None:
