@@ -1,6 +1,7 @@
 """The command line: options become requests, outcomes an exit code. Knows no video; imports the rest late."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import wraps
@@ -12,7 +13,7 @@ import typer
 from svmv_cli import lab, lab_train
 from svmv_cli.choices import Cuts, Deinterlace, Encoder, Precision, SlowAudio, Watch
 from svmv_cli.errors import ExitCode, SvmvError
-from svmv_cli.standard_streams import secure_streams
+from svmv_cli.standard_streams import let_go, secure_streams
 
 if TYPE_CHECKING:
     from svmv_cli.pipeline.batch import Outcome
@@ -34,7 +35,11 @@ def main() -> None:
     """The console script."""
     _wait_politely()
     secure_streams()
-    app()
+    try:
+        app()
+    except SvmvError as error:  # outside of any command: help that cannot be printed
+        typer.echo(f"svmv: {error}", err=True)
+        raise SystemExit(error.exit_code) from error
 
 
 def _wait_politely() -> None:
@@ -258,7 +263,7 @@ def _sum_up(outcomes: list["Outcome"], code: ExitCode, *, as_json: bool) -> Exit
 def _telling(*, debug: bool) -> Iterator[None]:
     """Whatever goes wrong in the block is said in one sentence and becomes the exit code."""
     from svmv_cli.pipeline.failures import explained
-    from svmv_cli.pipeline.signals import Interrupted, interruptible, let_go_of_stdout
+    from svmv_cli.pipeline.signals import Interrupted, interruptible
 
     try:
         with interruptible(), explained(debug=debug):
@@ -269,7 +274,7 @@ def _telling(*, debug: bool) -> Iterator[None]:
         terminal.print_error(error, debug=debug)
         raise typer.Exit(error.exit_code) from error
     except BrokenPipeError as error:
-        let_go_of_stdout()
+        let_go(sys.stdout)
         raise typer.Exit(ExitCode.PIPE) from error
     except Interrupted as stop:
         from svmv_cli import terminal

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from svmv_cli.pipeline import report
 from svmv_cli.pipeline.records import Json
-from svmv_cli.terminal import as_utf8, clock, say, stderr
+from svmv_cli.terminal import clock, say, stderr
 
 ProgressKind = Literal["auto", "bar", "plain", "json", "none"]
 _REDRAW = 0.1  # s
@@ -216,5 +216,5 @@ class JsonProgress:
         self._event({"event": event, "output": pace.name, **numbers, **rest})
 
     def _event(self, data: dict[str, Json]) -> None:
-        sys.stderr.write(as_utf8(json.dumps(data, ensure_ascii=False)) + "\n")
+        sys.stderr.write(json.dumps(data) + "\n")
         sys.stderr.flush()

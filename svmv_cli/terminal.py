@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from svmv_cli.errors import OutputError, SvmvError
+from svmv_cli.errors import SvmvError
 from svmv_cli.media.info import SITINGS, MediaInfo, VideoInfo
 from svmv_cli.media.target import Target
 from svmv_cli.pipeline.batch import Outcome
@@ -19,7 +19,6 @@ from svmv_cli.pipeline.inventory import Inventory
 from svmv_cli.pipeline.plan import Plan
 from svmv_cli.pipeline.records import Json, to_json
 from svmv_cli.pipeline.report import Report
-from svmv_cli.pipeline.signals import let_go_of_stdout
 
 _WIDE = 400  # columns
 
@@ -67,20 +66,12 @@ def remarks(error: SvmvError) -> list[str]:
 
 
 def print_json(data: Json) -> None:
-    """The one object on stdout. Numbers that JSON has no word for, as of what was not measured, become null."""
-    text = as_utf8(json.dumps(_finite(data), ensure_ascii=False, indent=2, allow_nan=False))
-    try:
-        print(text, file=sys.stdout, flush=True)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        let_go_of_stdout()
-        raise OutputError(f"the summary could not be written: {error.strerror}", hint="Files are complete.") from error
+    r"""The one object on stdout. Numbers that JSON has no word for, as of what was not measured, become null.
 
-
-def as_utf8(text: str) -> str:
-    """JSON whose names of files may not be UTF-8: a byte of them that is none becomes an escape, as Python reads it."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    It is ASCII, and so UTF-8 in every locale. A byte of a file's name that is not UTF-8, 0x80 to 0xff, is the escape
+    `\udc80` to `\udcff`, as Python's `os.fsdecode` has it.
+    """
+    print(json.dumps(_finite(data), indent=2, allow_nan=False), file=sys.stdout, flush=True)
 
 
 def _finite(data: Json) -> Json:

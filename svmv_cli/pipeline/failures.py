@@ -37,8 +37,7 @@ def explain(error: Exception) -> SvmvError:
     if isinstance(error, SvmvError):
         return error
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        hint = "Make room, or write elsewhere with -o. The unfinished file was removed."
-        return OutputError("the disk is full", hint=hint)
+        return OutputError("the disk is full", hint="Make room, or write elsewhere with -o.")
     if is_out_of_memory(error):
         hint = "Try --batch 1, --device cpu, or a smaller picture."
         return DeviceError("out of memory", hint=hint)

@@ -7,10 +7,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
+from svmv_cli.media.bare import PIPE
 from svmv_cli.media.fields import by_field
 from svmv_cli.media.frame import Frame
 from svmv_cli.media.info import MediaInfo
-from svmv_cli.media.outputs import Writer, open_writer
+from svmv_cli.media.outputs import Writer, open_writer, place_of
 from svmv_cli.media.segment import SegmentWriter
 from svmv_cli.media.track import Pace
 from svmv_cli.media.writer import Check, VideoWriter, WrittenInfo
@@ -27,8 +28,6 @@ _IRRELEVANT = frozenset(
     {"source", "source_size", "estimated_bytes", "model", "device", "precision", "overwrite", "strict", "notes"}
     | {"resume", "keep_work"}
 )
-
-_REMOVED = "the unfinished output was removed"
 
 
 class Output(Protocol):
@@ -95,32 +94,47 @@ def open_output(plan: Plan, info: MediaInfo, interpolator: Interpolator) -> Iter
             info.is_file and folder_of(plan.target.path).exists()
         ):  # of another length of segments: refused, or dropped as --no-resume asks
             _claim(plan, interpolator).discard()
-        with open_writer(plan.target, info, overwrite=plan.overwrite) as writer:
-            whole = _Whole(writer)
-            try:
-                yield whole
-            except KeyboardInterrupt as stop:
-                if not whole.finished:
-                    stop.add_note(_REMOVED)
-                raise
+        with _telling_of_removal(plan), open_writer(plan.target, info, overwrite=plan.overwrite) as writer:
+            yield _Whole(writer)
         return
     plan.target.path.parent.mkdir(parents=True, exist_ok=True)
     work = _claim(plan, interpolator)
     output = _Segmented(plan, info, work)
     try:
-        yield output
-    except BaseException as error:
+        with _telling_of_removal(plan, work):
+            yield output
+    except BaseException:
         output.abort()
-        if output.finished:
-            raise
-        if isinstance(error, KeyboardInterrupt) and not work.marks:
-            error.add_note(_REMOVED)
-        if work.marks:
-            done = f"{len(work.marks)} of {plan.segments} segments are finished and kept"
-            error.add_note(f"{done}: the same command goes on there")
         raise
     finally:
         work.release()
+
+
+@contextmanager
+def _telling_of_removal(plan: Plan, work: WorkFolder | None = None) -> Iterator[None]:
+    """Note on what leaves the block what becomes of the output, unless that got its name a moment before."""
+    place = place_of(plan.target)
+    before = _state(place)
+    try:
+        yield
+    except BaseException as error:
+        if plan.target.path == PIPE or _state(place) != before:
+            raise
+        if work is not None and work.marks:
+            done = f"{len(work.marks)} of {plan.segments} segments are finished and kept"
+            error.add_note(f"{done}: the same command goes on there")
+        elif isinstance(error, KeyboardInterrupt):
+            error.add_note("the unfinished output was removed")
+        raise
+
+
+def _state(place: Path) -> tuple[int, ...] | None:
+    """What changes when an output appears, or takes the place of another; None where nothing is."""
+    try:
+        found = place.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns
 
 
 @contextmanager
@@ -140,7 +154,6 @@ class _Whole:
     begin = None
     complete = False
     resumed = resumed_frames = 0
-    finished = False
 
     def __init__(self, writer: Writer) -> None:
         self.total = Tally()
@@ -156,15 +169,11 @@ class _Whole:
         self._writer.abort()
 
     def finish(self, check: Check) -> WrittenInfo:
-        written = self._writer.finish(check)
-        self.finished = True
-        return written
+        return self._writer.finish(check)
 
 
 class _Segmented:
     """Frames go into a file for each segment; when all are there, they are joined with the other streams."""
-
-    finished = False
 
     def __init__(self, plan: Plan, info: MediaInfo, work: WorkFolder) -> None:
         video = by_field(info.video) if plan.deinterlace == "fields" else info.video
@@ -212,7 +221,6 @@ class _Segmented:
         with VideoWriter(self._plan.target, self._info, overwrite=self._plan.overwrite) as writer:
             writer.join(self._work.segments, pace=self._pace)
             written = writer.finish(check)
-            self.finished = True
         if not self._plan.keep_work:
             self._work.discard()
         return written

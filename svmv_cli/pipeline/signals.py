@@ -2,17 +2,17 @@
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 
 from svmv_cli.errors import ExitCode
 
 _CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
-if hasattr(signal, "SIGHUP"):  # not on Windows
-    _CODES[signal.SIGHUP] = ExitCode.HUNG_UP
+_HANG_UP = getattr(signal, "SIGHUP", None)  # Windows has none
+if _HANG_UP is not None:
+    _CODES[_HANG_UP] = ExitCode.HUNG_UP
 
 
 class Interrupted(KeyboardInterrupt):
@@ -23,32 +23,26 @@ class Interrupted(KeyboardInterrupt):
         self.exit_code = _CODES[signal.Signals(signum)]
 
 
-def let_go_of_stdout() -> None:
-    """Keep the interpreter from writing to a closed pipe once more as it ends."""
-    with suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-
-
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Raise `Interrupted` in the main thread at the first signal; end the process at the second.
 
-    One that is ignored stays so, as SIGHUP under nohup. Outside the main thread, where signals cannot be handled, it
-    does nothing.
+    A SIGHUP is never that second one: as a terminal is closed, the shell repeats what the system sends. What is
+    ignored stays so, as SIGHUP under nohup. Outside the main thread, where signals cannot be handled, nothing is done.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    count = 0
+    stopping = False
 
     def handle(signum: int, _frame: FrameType | None) -> None:
-        nonlocal count
-        count += 1
-        if count > 1:
+        nonlocal stopping
+        if not stopping:
+            stopping = True
+            raise Interrupted(signum)
+        if signum != _HANG_UP:
             # The clean way out is taking too long for the user. A part file may stay behind.
             os._exit(_CODES[signal.Signals(signum)])
-        raise Interrupted(signum)
 
     heard = [signum for signum in _CODES if signal.getsignal(signum) != signal.SIG_IGN]
     before = {signum: signal.signal(signum, handle) for signum in heard}

@@ -152,3 +152,29 @@ def test_talk_that_nobody_can_take_does_not_end_the_work(film: Path, closed: int
         )
     assert done.returncode == 0
     assert len(read_numbers(film.with_name("in_2x.mp4"))) == 240
+
+
+@posix
+@pytest.mark.parametrize(
+    ("words", "code"), [(("upsample", "--json", "-q", "-y"), 4), (("info",), 4), (("info", "--json"), 4), (("-h",), 4)]
+)
+def test_a_summary_that_cannot_be_written_is_told_of(film: Path, words: tuple[str, ...], code: int) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full")
+    command = [sys.executable, str(FAKES), "0", *words, *([] if words == ("-h",) else [str(film)])]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == code
+    assert done.stderr.startswith("svmv: stdout cannot be written to: No space left on device\n")
+    assert "removed" not in done.stderr
+    assert film.with_name("in_2x.mp4").exists() == (words[0] == "upsample")
+
+
+@posix
+def test_pictures_do_not_go_to_a_closed_stdout(film: Path) -> None:
+    words = [sys.executable, str(FAKES), "0", "upsample", str(film), "-o", "-"]
+    done = subprocess.run(
+        words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=lambda: os.close(1), text=True, check=False
+    )
+    assert done.returncode == 4
+    assert "stdout cannot be written to: it is closed" in done.stderr

@@ -1,14 +1,11 @@
 """Several files of one command: no output over another or over an input, and nothing left out in silence."""
 
 import json
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from svmv_cli.standard_streams import Forgiving
 from tests.conftest import Result
 from tests.media import make_clip
 from tests.rows import make_row
@@ -98,22 +95,3 @@ def test_pictures_that_are_not_read_are_told_of(svmv: Call, tmp_path: Path) -> N
     assert result.code == 3
     assert "no pictures that are read" in result.stderr
     assert ".png" in result.stderr
-
-
-def test_json_names_any_file_in_utf8(svmv: Call, tmp_path: Path) -> None:
-    if sys.platform != "linux":
-        pytest.skip("names of files are UTF-8 there")
-    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4"))
-    make_clip(tmp_path / "in.mp4", frames=3).path.rename(odd)
-    result = svmv("upsample", odd, "--json")
-    assert json.loads(result.stdout.encode("utf-8"))["source"] == str(odd)
-
-
-def test_talk_that_cannot_be_written_is_dropped() -> None:
-    if not Path("/dev/full").exists():
-        pytest.skip("no /dev/full")
-    with Path("/dev/full").open("w", encoding="utf-8", buffering=1) as full:
-        talk = Forgiving(full)
-        assert talk.write("a line\n") == 7
-        talk.flush()
-        talk.write("another\n")
