@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from svmv_cli.errors import InputError, UsageError
+from svmv_cli.errors import InputError, UnsupportedError, UsageError
 from svmv_cli.media.bare import BARE_SUFFIXES, PIPE, is_row
 from svmv_cli.media.containers import VIDEO_SUFFIXES
 from svmv_cli.media.numbering import PICTURE_SUFFIXES, find_row_in, pattern_like
@@ -16,6 +16,9 @@ from svmv_cli.pipeline.request import Request
 
 _OWN = re.compile(r"(?P<source>.+)_(?:\d+x|slow\d+x|(?:slow\d+x_)?\d+(?:\.\d+)?fps)$")
 _DIGITS = re.compile(r"(\d+)")
+_UNREAD_SUFFIXES = frozenset(  # of pictures that rows are made of elsewhere
+    {".cin", ".cr2", ".dng", ".dpx", ".exr", ".hdr", ".j2k", ".jp2", ".jxl", ".pgm", ".ppm", ".psd", ".sgi", ".tga"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,9 @@ def sort_out(paths: Sequence[Path], *, output: Path | None, output_dir: Path | N
     Raises:
         UsageError: it cannot be told which is meant.
         InputError: a folder has neither videos nor a row of pictures in it.
+        UnsupportedError: pictures are of a kind that is not read.
     """
+    _refuse_unread(paths[:1] if output is None and output_dir is None and len(paths) == 2 else paths)
     if output is None and output_dir is None and len(paths) == 2 and _is_pair(*paths):
         source, output = paths
         _check_second(source, output)
@@ -98,6 +103,17 @@ def _refuse_loose_pictures(paths: Sequence[Path]) -> None:
         )
 
 
+def _refuse_unread(paths: Iterable[Path]) -> None:
+    """Name what is not read before one picture of it is taken for a film, or its pattern for a name."""
+    for path in paths:
+        if path.suffix.lower() in _UNREAD_SUFFIXES and not path.is_dir():
+            raise UnsupportedError(f"{path}: pictures of the kind {path.suffix} are not read", hint=_read())
+
+
+def _read() -> str:
+    return f"Rows of pictures can be {', '.join(sorted(PICTURE_SUFFIXES))}; 16 bits are kept in .png and .tiff."
+
+
 def _expand(paths: Iterable[Path]) -> Iterable[Path]:
     for path in paths:
         if not path.is_dir():
@@ -109,10 +125,8 @@ def _expand(paths: Iterable[Path]) -> Iterable[Path]:
             continue
         row = find_row_in(path)
         if row is None:
-            raise InputError(
-                f"there is no video in the folder {path}, and no pictures that are read",
-                hint=f"Rows of pictures can be {', '.join(sorted(PICTURE_SUFFIXES))}.",
-            )
+            _refuse_unread(sorted(path.iterdir()))
+            raise InputError(f"there is no video in the folder {path}, and no pictures", hint=_read())
         yield row.pattern
 
 

@@ -79,8 +79,11 @@ def check_request(request: Request) -> None:
         InputError: the input is not there.
         OutputError: the output is the input, exists, or lies where nothing can be written.
     """
-    if not (request.source == PIPE or is_row(request.source) or request.source.exists()):
-        raise InputError(f"{request.source} does not exist", hint="Check the name.")
+    source = request.source
+    if not (source == PIPE or is_row(source) or source.exists()):
+        if source.is_symlink():
+            raise InputError(f"{source} is a link to {source.readlink()}, which does not exist")
+        raise InputError(f"{source} does not exist", hint="Check the name.")
     _check_path(request, naming.output_path(request))
 
 

@@ -86,12 +86,24 @@ def test_a_link_that_leads_nowhere_is_told_of(svmv: Call, tmp_path: Path) -> Non
     (tmp_path / "gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
     result = svmv("upsample", tmp_path)
     assert result.code == 1
-    assert "gone.mp4 does not exist" in result.stderr
+    assert f"gone.mp4 is a link to {tmp_path / 'nowhere.mp4'}, which does not exist" in result.stderr
 
 
-def test_pictures_that_are_not_read_are_told_of(svmv: Call, tmp_path: Path) -> None:
-    (tmp_path / "0001.exr").write_bytes(b"v/1")
+@pytest.mark.parametrize(
+    "given", [("",), ("%04d.exr",), ("0001.exr",), ("0001.exr", "0002.exr"), ("0001.exr", "o.mp4")]
+)
+def test_pictures_that_are_not_read_are_told_of(svmv: Call, tmp_path: Path, given: tuple[str, ...]) -> None:
+    for number in (1, 2):
+        (tmp_path / f"000{number}.exr").write_bytes(b"v/1")
+    result = svmv("upsample", *(tmp_path / name for name in given))
+    assert result.code == 3
+    assert "pictures of the kind .exr are not read" in result.stderr
+    assert "can be .bmp, " in result.stderr
+
+
+def test_a_folder_of_something_else_is_told_what_would_be_read(svmv: Call, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
     result = svmv("upsample", tmp_path)
     assert result.code == 3
-    assert "no pictures that are read" in result.stderr
-    assert ".png" in result.stderr
+    assert "no video in the folder" in result.stderr
+    assert "can be .bmp, " in result.stderr
