@@ -15,7 +15,7 @@ from svmv_cli.pipeline import naming
 from svmv_cli.pipeline.carried import stream_notes
 from svmv_cli.pipeline.extent import Extent, earliest, find_extent
 from svmv_cli.pipeline.interlaced import as_read, deinterlace_for, interlaced_notes
-from svmv_cli.pipeline.pace import choose_timing
+from svmv_cli.pipeline.pace import Timing, choose_timing, notes_on_closeness
 from svmv_cli.pipeline.request import Request
 from svmv_cli.pipeline.room import check_room, estimate
 from svmv_cli.pipeline.segments import count_segments
@@ -115,7 +115,7 @@ def make_plan(request: Request, info: MediaInfo, *, binding: bool = True) -> Pla
             hint="Without --strict, what can be made of it is kept.",
         )
     clock = Clock(_origin(info, extent), Fraction(timing.stretch))
-    target, notes = _choose_target(request, info, rate=timing.rate, clock=clock, clip=extent.clip, binding=binding)
+    target, notes = _choose_target(request, info, timing=timing, extent=extent, clock=clock, binding=binding)
     frames = _frames_out(timing.rule, extent)
     segments = _segments(request, info, extent, target, frames=frames)
     plan = Plan(
@@ -148,6 +148,7 @@ def make_plan(request: Request, info: MediaInfo, *, binding: bool = True) -> Pla
         notes=(
             *notes,
             *timing.notes,
+            *notes_on_closeness(timing, info, extent, target.path),
             *target.notes,
             *stream_notes(target, chapters=info.chapters),
             *interlaced_notes(info, how),
@@ -207,7 +208,7 @@ def _frames_out(timing: Grid | Phases, extent: Extent) -> int | None:
 
 
 def _choose_target(
-    request: Request, info: MediaInfo, *, rate: Fraction | None, clock: Clock, clip: Span, binding: bool
+    request: Request, info: MediaInfo, *, timing: Timing, extent: Extent, clock: Clock, binding: bool
 ) -> tuple[Target, tuple[str, ...]]:
     """The target under the asked-for name, or under the default name in a container that holds everything."""
 
@@ -215,6 +216,7 @@ def _choose_target(
         if binding:
             _check_path(request, path)
         try:
+            notes_on_closeness(timing, info, extent, path)
             return choose_output(
                 info,
                 path=path,
@@ -223,9 +225,9 @@ def _choose_target(
                 crf=request.crf,
                 preset=request.preset,
                 pix_fmt=request.pix_fmt,
-                rate=rate,
+                rate=timing.rate,
                 clock=clock,
-                clip=clip,
+                clip=extent.clip,
                 slow_audio=request.slow_audio,
             )
         except OutputError as error:

@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -160,6 +161,23 @@ def test_a_variable_rate_keeps_its_timeline(tmp_path: Path) -> None:
     assert made.timing == Phases(3)
     assert made.frames_out == 18
     assert plan(path, fps=Fraction(50)).target.rate == 50
+
+
+@pytest.mark.parametrize(("suffix", "told"), [(".mkv", True), (".webm", True), (".mp4", False)])
+def test_places_too_close_for_a_container_are_told(tmp_path: Path, suffix: str, told: bool) -> None:
+    times = [Fraction(n, 1000) for n in (0, 40, 41, 80, 150)]
+    request = Request(make_clip(tmp_path / "in.mp4", times=times).path, output=tmp_path / f"out{suffix}")
+    notes = make_plan(request, probe(request.source)).notes
+    assert any("their gaps (1) being shorter" in note for note in notes) == told
+
+
+def test_a_variable_rate_too_fast_for_a_container_is_refused(tmp_path: Path) -> None:
+    times = [Fraction(n, 1000) for n in (0, 6, 11, 15, 22, 80)]
+    request = Request(make_clip(tmp_path / "in.mp4", times=times).path, output=tmp_path / "out.mkv", factor=12)
+    with pytest.raises(OutputError, match="cannot tell most of the pictures apart"):
+        make_plan(request, probe(request.source))
+    last = Moment(frame=4)
+    assert make_plan(replace(request, start=last), probe(request.source)).notes == ()
 
 
 def test_a_variable_rate_ends_where_it_should(tmp_path: Path) -> None:
