@@ -31,7 +31,7 @@ def require_matplotlib() -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
-        raise UsageError("drawing needs matplotlib", hint="Install it with: pip install 'svmv[lab]'") from error
+        raise UsageError("drawing needs matplotlib", hint="Install it with: pip install '.[lab]'") from error
 
 
 class WorstFrames:

@@ -56,7 +56,7 @@ def rival_methods(names: list[str]) -> "tuple[list[Method], MotionMeter | None]"
         flow = DisFlow()
     except ImportError as error:
         if {"dis", "dis-splat"} & set(names):
-            raise UsageError("DIS flow needs OpenCV", hint="Install it with: pip install 'svmv[lab]'") from error
+            raise UsageError("DIS flow needs OpenCV", hint="Install it with: pip install '.[lab]'") from error
         flow = None
     made: dict[str, Method] = {"repeat": Repeat(), "linear": Linear(), "minterpolate": _Minterpolate()}
     if flow is not None:

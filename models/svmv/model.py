@@ -17,7 +17,7 @@ Window = tuple[Features, Features, Features, Features]
 
 
 class SVMV(nn.Module):
-    """Spatiotemporal variance-supervised motion volume (METHOD.md §2).
+    """Spatiotemporal variance-supervised motion volume: several motions per pixel, found from four frames.
 
     `analyze` costs the network and does not depend on t; `synthesize` costs one splat per t. `encode` and
     `decode` are the two halves of `analyze`, for callers whose window slides: each frame is encoded once.

@@ -3,7 +3,7 @@
 Every source pixel p is moved by M offsets u^m(p) and spread bilinearly over the four target pixels around
 p + u^m(p), each contribution scaled by w^m(p). What lands outside the picture, or at NaN, is lost.
 At whole positions the gradient with respect to offsets is the one seen from the right and from below.
-Conventions: offsets in pixels, (x, y); METHOD.md §3.
+Conventions: offsets in pixels, (x, y). The picture is Σ w·value / Σ w over all that lands on a pixel.
 """
 
 import torch
