@@ -132,6 +132,32 @@ def test_a_frame_is_looked_at_and_cut_out_once_while_the_window_slides(monkeypat
     assert len(asked) == 9 and len(parts) == 12
 
 
+def test_a_frame_that_stays_in_the_window_is_cut_out_anew_where_more_is_shown() -> None:
+    narrow, wide = Area(30, 0, 100, WIDTH), Area(20, 0, 110, WIDTH)
+    frames = [frame("yuv420p", narrow if k < 4 else wide, k) for k in range(5)]
+    inner = Fitted()
+    model = WithoutBars(inner, converter("yuv420p").black)
+    for first in range(2):
+        model.between([Window(*frames[first : first + 4])], HALF)
+    assert inner.sizes == [narrow.size, wide.size]
+    seen = [{(part.height, part.width) for window, _ in call for part in window.frames} for call in inner.calls]
+    assert seen == [{narrow.size}, {wide.size}]
+
+
+@pytest.mark.parametrize("end", ["begin", "close"])
+def test_frames_that_two_segments_share_count_in_both(end: str) -> None:
+    narrow, wide = Area(30, 0, 100, WIDTH), Area(20, 0, 110, WIDTH)
+    frames = [frame("yuv420p", wide if k < 3 else narrow, k) for k in range(6)]
+    inner = Fitted()
+    model = WithoutBars(inner, converter("yuv420p").black)
+    model.between([Window(*frames[:4])], HALF)
+    getattr(model, end)()
+    model.between([Window(*frames[2:])], HALF)
+    getattr(model, end)()
+    model.between([Window(*frames[3:], frames[5])], HALF)
+    assert inner.sizes == [wide.size, wide.size, narrow.size]
+
+
 def test_black_of_transparent_pictures_is_no_bar() -> None:
     inner, form = Fitted(), PixelFormat.parse("yuva420p")
     planes = tuple(np.zeros(form.plane_shape(k, WIDTH, HEIGHT), np.uint8) for k in range(4))

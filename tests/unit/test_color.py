@@ -114,3 +114,11 @@ def test_the_fused_passes_equal_the_definition(name: str, place: int, size: tupl
         difference = np.abs(got.astype(int) - wanted.astype(int))
         assert int(difference.max()) <= 1  # what lies halfway between two codes may be rounded either way
         assert float((difference > 0).mean()) < 0.02
+
+
+@pytest.mark.parametrize(("height", "matrix"), [(720, 1), (718, 6)])
+def test_untagged_parts_have_the_colours_of_the_whole_picture(height: int, matrix: int) -> None:
+    whole = converter(smooth("yuv444p", width=8, height=height))
+    part = smooth("yuv444p", width=8, height=16)
+    found = whole.part(height=16, width=8).to_rgb(part)
+    torch.testing.assert_close(found, converter(part, matrix=matrix).to_rgb(part), atol=0, rtol=0)

@@ -129,6 +129,26 @@ def test_a_shift_that_is_not_clear_is_not_taken() -> None:
     assert bool((level.near == 0).all())
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(("codes", "taken"), [(1.2, False), (3.5, True)])
+def test_a_shift_that_saves_next_to_nothing_is_not_taken(codes: float, taken: bool, compiled: bool) -> None:
+    """A page so faint that it is noise: the motion leaves an error of so many codes, the shift none."""
+    left, right = noise(0), moved(noise(0), 8, -4)
+    faint = codes / 255 / float((left - right).abs().mean())
+    left, right = (0.5 + faint * (picture - 0.5) for picture in (left, right))
+    level, shifts, halves = resting(left), common_shifts(left, right), ends(left, right)
+    assert float(shifts[0, 0, 2]) > CLEAR
+    if compiled:
+        found = np.zeros((2, 32, 48, 4), np.float32)
+        hidden = channels_last(level.hidden).copy()
+        settle([channels_last(half) for half in halves], shifts.numpy(), np.ones(2, np.float32), found, hidden)
+        near = torch.from_numpy(found).permute(0, 3, 1, 2)[:, :2]
+    else:
+        near = settled(level, halves, shifts, EVEN).near
+    moving = near.abs().amax(dim=1)[:, 8:-8, 8:-8] > 0
+    assert bool((moving == taken).all())
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_the_compiled_form_equals_the_definition(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)

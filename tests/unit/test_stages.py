@@ -6,12 +6,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from svmv_cli.media.frame import Frame, Plane
+from svmv_cli.pipeline.report import Tally
 from svmv_cli.pipeline.shots import ShotSettings
-from svmv_cli.pipeline.stages import SegmentEnd, make_frames
+from svmv_cli.pipeline.stages import SegmentEnd, _placed, make_frames
 from svmv_cli.pipeline.windows import Resume
 from svmv_cli.timeline import Clock, Grid, Phases
 from tests.fakes import GRAY, Blend, texture
@@ -109,3 +111,45 @@ def test_faults_behind_the_last_frame_are_counted() -> None:
     job = plan(Grid(Fraction(0), RATE * 2), rate=RATE, batch=2, longest_run=5)
     _, (end,), _ = run([*frames, again], job)
     assert (end.tally.frames, end.tally.late, end.tally.damaged) == (4, 1, 1)
+
+
+def test_faults_behind_the_last_frame_belong_to_the_last_segment_alone() -> None:
+    """All frames have been read before the ends of the last segments: the windows look ahead."""
+    frames = [Frame(i / RATE, 1 / RATE, GRAY, (texture(5 * i, rows=24, columns=40),)) for i in range(4)]
+    again = Frame(3 / RATE, 1 / RATE, GRAY, frames[3].planes, damaged=1)
+    job = plan(Grid(Fraction(0), RATE * 2), rate=RATE, batch=1, longest_run=0)
+    _, ends, _ = run([*frames, again], job, joints=[i / RATE for i in (1, 2, 3)])
+    assert [(end.tally.damaged, end.tally.late) for end in ends] == [(0, 0)] * 3 + [(1, 1)]
+
+
+TOLD = [(0, 1, 0), (40, 0, 0), (44, 2, 1), (83, 0, 0), (84, 1, 0), (80, 0, 3)]  # ms; damaged and late before it
+
+
+@pytest.mark.parametrize(
+    ("rate", "since", "expected", "behind"),
+    [
+        (RATE, None, [(0, 1, 0), (1 / RATE, 0, 0), (2 / RATE, 2, 2)], (1, 5)),
+        (RATE, 1 / RATE, [(1 / RATE, 0, 0), (2 / RATE, 2, 2)], (1, 5)),
+        (RATE, 2 / RATE, [(2 / RATE, 0, 0)], (1, 5)),
+        (
+            None,
+            Fraction(44, 1000),
+            [(Fraction(44, 1000), 2, 1), (Fraction(83, 1000), 0, 0), (Fraction(84, 1000), 1, 0)],
+            (0, 4),
+        ),
+    ],
+)
+def test_faults_of_frames_that_are_left_out_are_carried_by_the_next(
+    rate: Fraction | None,
+    since: Fraction | None,
+    expected: list[tuple[Fraction, int, int]],
+    behind: tuple[int, int],
+) -> None:
+    frames = [
+        Frame(Fraction(time, 1000), 1 / RATE, GRAY, (texture(0, rows=8, columns=8),), damaged=damaged, late=late)
+        for time, damaged, late in TOLD
+    ]
+    left = Tally()
+    placed = list(_placed(frames, plan(Phases(2), rate=rate, batch=1, longest_run=0), since=since, behind=left))
+    assert [(frame.time, frame.damaged, frame.late) for frame in placed] == expected
+    assert (left.damaged, left.late) == behind

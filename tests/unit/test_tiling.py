@@ -1,5 +1,7 @@
 """Tiles give what the whole picture gives; a motion found in smaller pictures fits the larger ones."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,6 +11,7 @@ from svmv import SVMV, load, ready, tiling
 from svmv.cpu_network import CpuNetwork
 from svmv.inference import Network, PlainNetwork
 from svmv.tiling import Box, Read
+from svmv.volume import Level
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +102,27 @@ def test_motion_of_half_size_pictures_fits_the_whole_ones(base: SVMV) -> None:
     shown = (slice(None), slice(140, 240), slice(40, 340))
     moved = frames[1][0][:, 140:240, 44:344]
     assert float(-10 * (made[shown] - moved).square().mean().log10()) > 30
+
+
+@pytest.mark.parametrize(("near", "far", "reach"), [(8, 0, 128), (0, 8, 64), (4, 8, 96), (8, 4, 128)])
+def test_a_tile_reaches_as_far_as_things_move_and_as_far_again(near: int, far: int, reach: int) -> None:
+    """Motion, in cells of 8 px, of the second tile alone; what convolutions see, 64 px, lies around each."""
+    lengths = torch.zeros(2, 2, 8, 256)
+    lengths[1, 0, :, 90] = -1
+    level = Level(lengths * near, lengths * far, torch.zeros(2, 1, 8, 256))
+    network = SimpleNamespace(
+        config=SimpleNamespace(refinements=0),
+        decode_coarse=lambda _: level,
+        encode_exactly=lambda _picture, _levels: None,
+        decode_finest=lambda *_parts, **_sizes: None,
+    )
+    window = [SimpleNamespace(half=torch.rand(1, 1, 32, 64))] * 4
+    reads = [lambda _: torch.zeros(1, 3, 8, 8)] * 4
+    tiles = list(tiling.refine(network, reads, window, size=(64, 2048), spacing=torch.ones(1, 2), side=1024))  # type: ignore[arg-type]
+    step = 1024 - 2 * (reach + 64)
+    assert [tile.core.left for tile in tiles] == list(range(0, 2048, step))
+    moving = 90 * 8 // step
+    for number, tile in enumerate(tiles):
+        around = 64 + reach * (number == moving)
+        assert tile.outer.left == max(tile.core.left - around, 0)
+        assert tile.outer.right == min(tile.core.right + around, 2048)

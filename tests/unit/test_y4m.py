@@ -3,6 +3,7 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -14,6 +15,7 @@ from svmv_cli.media.info import MediaInfo
 from svmv_cli.media.inputs import examine, open_reader
 from svmv_cli.media.outputs import choose_output, open_writer
 from svmv_cli.media.pictures import planes_of
+from svmv_cli.media.y4m import Y4mFile
 from svmv_cli.media.y4m_header import FORMATS, Y4mHeader, parse_header
 from svmv_cli.timeline import Clock
 from tests.media import draw, make_clip
@@ -198,3 +200,28 @@ def test_fields_are_made_whole(tmp_path: Path, pipe: Pipe) -> None:
         with open_reader(info, pix_fmt="yuv420p", deinterlace=how, start=1 / NTSC) as reader:  # type: ignore[arg-type]
             frames = list(reader)
         assert [frame.time for frame in frames] == [1 / NTSC + i / NTSC / per_frame for i in range(5 * per_frame)]
+
+
+class Slow(io.BytesIO):
+    """Takes a hundred bytes at a time."""
+
+    def write(self, data: Any) -> int:
+        return super().write(memoryview(data)[:100])
+
+    def close(self) -> None:
+        """What came stays readable."""
+
+
+def test_a_pipe_that_takes_a_part_is_given_the_rest(tmp_path: Path, pipe: Pipe) -> None:
+    info = pipe(b"YUV4MPEG2 W97 H65 F25:1 Cmono\n")
+    target = choose_output(info, path=tmp_path / "a.y4m", clock=Clock(Fraction(0)), rate=Fraction(25))
+    planes = [draw(number, size=(97, 65), pix_fmt="gray") for number in range(2)]
+    layout = PixelFormat.parse("gray")
+    sinks = Slow(), io.BytesIO()
+    for sink in sinks:
+        file = Y4mFile(sink, target, info)
+        for number, one in enumerate(planes):
+            file.write(Frame(Fraction(number, 25), Fraction(1, 25), layout, one))
+        assert file.bytes == len(sink.getvalue()) == len(sinks[0].getvalue())
+    assert sinks[0].getvalue() == sinks[1].getvalue()
+    assert sinks[0].getvalue().endswith(b"FRAME\n" + planes[1][0].tobytes())
