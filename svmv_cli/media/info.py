@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from svmv_cli.media.joins import Join
 from svmv_cli.media.numbering import Numbering
 from svmv_cli.media.y4m_header import Y4mHeader
 
@@ -135,6 +136,7 @@ class MediaInfo:
     others_end: Fraction | None = None  # s, where the last of the other streams ends; measured
     tags: tuple[tuple[str, str], ...] = ()
     plays: int | None = None  # of an animation: how often it is shown, 0 is for ever; None: it is no animation
+    joins: tuple[Join, ...] = ()  # where other recordings begin, whose clocks are set to follow
     row: Numbering | None = None  # the pictures, when the source is a row of them
     stream: Y4mHeader | None = None  # its header, when the source is a pipe: it can be read once, and has no end yet
 

@@ -11,6 +11,7 @@ from av.container import InputContainer
 from av.stream import Stream
 
 from svmv_cli.errors import InputError
+from svmv_cli.media.joins import Join, set_clock
 
 # A playlist or a crafted file must not make the demuxer reach for the network.
 _SOURCE_OPTIONS = {"protocol_whitelist": "file,crypto,data"}
@@ -47,7 +48,7 @@ def open_source(path: Path) -> InputContainer:
 
 
 def packets_of(
-    container: InputContainer, streams: Sequence[Stream], *, damaged: Callable[[], None]
+    container: InputContainer, streams: Sequence[Stream], *, damaged: Callable[[], None], joins: Sequence[Join] = ()
 ) -> Iterator[av.Packet[Stream]]:
     """Packets with content to the end of the file, reading on past damage in the container.
 
@@ -55,6 +56,7 @@ def packets_of(
         container: the source, open.
         streams: those wanted; packets of others are passed over.
         damaged: called once for every stretch that could not be read.
+        joins: set the clock of packets behind them.
     """
     packets = container.demux(list(streams))
     errors = 0
@@ -72,6 +74,7 @@ def packets_of(
         else:
             errors = 0
             if packet.size:
+                set_clock(packet, joins)
                 yield packet
 
 

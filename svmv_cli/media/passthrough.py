@@ -16,6 +16,7 @@ from svmv_cli.media.covers import attach_cover
 from svmv_cli.media.decision import TIMECODE, StreamDecision
 from svmv_cli.media.decoding_times import DecodingTimes
 from svmv_cli.media.info import MediaInfo, Span
+from svmv_cli.media.joins import is_torn
 from svmv_cli.media.labels import lasting
 from svmv_cli.media.opening import open_source, packets_of
 from svmv_cli.media.retiming import moved_chapter, place, source_time
@@ -72,6 +73,7 @@ class Passthrough:
         self._clock = clock
         self._clip = clip
         self._path = info.path
+        self._joins = info.joins
         self._picture_end = int(info.video.packet_times[-1]) * info.video.time_base
         self._source = open_source(info.path)
         self._outputs: dict[int, Stream] = {}
@@ -159,18 +161,18 @@ class Passthrough:
         if not self._routes:
             return
         start, stop = self._clip
-        if start is not None and start > _STRAY:
+        if start is not None and start > _STRAY and not self._joins:
             with suppress(av.FFmpegError):  # what cannot be searched is read from the beginning
                 self._source.seek(int((start - _STRAY) * _MICROSECONDS), backward=True)
         streams = [self._source.streams[index] for index in self._routes]
         # Stretches that cannot be read are the reader's to count: it meets the same ones.
-        for packet in packets_of(self._source, streams, damaged=lambda: None):
+        for packet in packets_of(self._source, streams, damaged=lambda: None, joins=self._joins):
             if stop is not None and source_time(packet) > stop + _STRAY:
                 break
             if lacks_header(packet):
                 self._torn += 1
                 continue
-            self._torn += packet.is_corrupt
+            self._torn += is_torn(packet, self._joins)
             rising = self._rising.get(packet.stream.index)
             yield from rising.push(packet, source_time(packet)) if rising else (packet,)
         for rising in self._rising.values():

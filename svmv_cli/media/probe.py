@@ -16,6 +16,7 @@ from svmv_cli.media.fields import fields_of
 from svmv_cli.media.glimpses import Glimpse, glimpses_of
 from svmv_cli.media.hdr import hdr_of
 from svmv_cli.media.info import MediaInfo, StreamInfo, VideoInfo
+from svmv_cli.media.joins import Join, JoinFinder, is_torn
 from svmv_cli.media.opening import open_source, packets_of
 from svmv_cli.media.rising import LEAP
 from svmv_cli.media.stamps import Scan, Stamp, claimed_rate, first_shown, scan_of, snap_rate
@@ -34,17 +35,26 @@ def probe(path: Path) -> MediaInfo:
         InputError: the path is no video file, has no picture, or none that can be decoded.
         UnsupportedError: the picture is in a codec this build has no decoder for.
     """
+    info = _probe(path, joins=())
+    return _probe(path, joins=info.joins) if info.joins else info
+
+
+def _probe(path: Path, *, joins: tuple[Join, ...]) -> MediaInfo:
+    """What a file is, the clocks set behind `joins`; without any, those that were found are told of."""
     with open_source(path) as container:
         stream = _choose_video(container, path)
         tags = header_tags(stream)
-        scan, first = _read_through(container, stream, path)
+        finder = JoinFinder(container.format.name, picture=stream.index)
+        scan, first = _read_through(container, stream, path, finder=finder, joins=joins)
+        begin = scan.times[0] * scan.time_base
+        video = _video_info(stream, first, scan, glimpses_of(container, stream, scan.times), tags)
         return MediaInfo(
             path=path,
             format=container.format.name,
             size=path.stat().st_size,
-            duration_claimed=_container_duration(container),
-            start_claimed=_start(container, scan.times[0] * scan.time_base),
-            video=_video_info(stream, first, scan, glimpses_of(container, stream, scan.times), tags),
+            duration_claimed=None if joins else _container_duration(container),
+            start_claimed=_start(container, begin),
+            video=replace(video, duration_claimed=None) if joins else video,
             others=tuple(
                 _stream_info(other)
                 for other in container.streams
@@ -53,6 +63,7 @@ def probe(path: Path) -> MediaInfo:
             chapters=len(container.chapters()),
             others_end=scan.others_end,
             tags=tuple(sorted(container.metadata.items())),
+            joins=joins or finder.joins,
         )
 
 
@@ -70,21 +81,24 @@ def _choose_video(container: InputContainer, path: Path) -> av.VideoStream:
     raise InputError(f"{path} has no video in it", hint="Give a file with a video track.")
 
 
-def _read_through(container: InputContainer, stream: av.VideoStream, path: Path) -> tuple[Scan, av.VideoFrame]:
+def _read_through(
+    container: InputContainer, stream: av.VideoStream, path: Path, *, finder: JoinFinder, joins: tuple[Join, ...]
+) -> tuple[Scan, av.VideoFrame]:
     """All timestamps and the first picture."""
     decoder = decoder_of(stream, threads=1)
     stamps: list[Stamp] = []
     first: av.VideoFrame | None = None
     survey = Survey(container.format.name, picture=stream.index)
-    for packet in packets_of(container, container.streams.get(), damaged=survey.count):
+    for packet in packets_of(container, container.streams.get(), damaged=survey.count, joins=joins):
         survey.see(packet)
+        finder.see(packet)
         if packet.stream.index != stream.index:
             continue
         if first is None:
             first = _first_picture(decoder, packet)
         # Packets an edit list cuts off are decoded for the sake of others, but never shown.
         if not packet.is_discard:
-            stamps.append(Stamp.of(packet))
+            stamps.append(Stamp.of(packet, torn=is_torn(packet, joins)))
     first = first or _first_picture(decoder, None)
     if first is None or not stamps:
         raise InputError(
@@ -95,7 +109,7 @@ def _read_through(container: InputContainer, stream: av.VideoStream, path: Path)
     torn = survey.torn + sum(stamp.torn for stamp in stamps)
     if not scan.made_up:
         scan = scan.beginning_at(first_shown(stamps, first))
-        if torn or _ends_late(scan, container):
+        if torn or (not joins and _ends_late(scan, container)):
             whole, scan = scan, scan.without_strays()
             torn += len(whole.times) - len(scan.times)
     return replace(scan, torn=torn, others_end=survey.others_end), first

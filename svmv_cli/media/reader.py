@@ -19,6 +19,7 @@ from svmv_cli.media.decoders import Decoder, decoder_of
 from svmv_cli.media.fields import Deinterlace, Timed, by_field, deinterlaced
 from svmv_cli.media.frame import Frame, PixelFormat
 from svmv_cli.media.info import MediaInfo
+from svmv_cli.media.joins import is_torn
 from svmv_cli.media.opening import open_source, packets_of
 from svmv_cli.media.pictures import Converter, color_after, planes_of, working_format
 from svmv_cli.media.rising import LEAP, Rising
@@ -191,10 +192,10 @@ class VideoReader:
         """Decoded pictures from the sought position to the end; what fails to decode is counted, not told."""
         stream = self._stream()
         decoder = decoder_of(stream, threads=min(os.cpu_count() or 1, _MAX_THREADS))
-        for packet in packets_of(self._opened(), [stream], damaged=self._count_damage):
+        for packet in packets_of(self._opened(), [stream], damaged=self._count_damage, joins=self._info.joins):
             counted = not self._leads(packet)
             # Decoders with several threads do not always tell; what the demuxer saw torn is torn every time.
-            self.damaged += packet.is_corrupt and counted
+            self.damaged += is_torn(packet, self._info.joins) and counted
             yield from self._decode(decoder, packet, counted=counted)
         yield from self._decode(decoder, None, counted=True)
 
@@ -228,9 +229,9 @@ class VideoReader:
         return False
 
     def _first_wanted(self) -> int | None:
-        """Timestamp to seek to, ticks; None when the beginning is wanted or the file has no timestamps."""
+        """Timestamp to seek to, ticks; None when the beginning is wanted or the file's own do not lead there."""
         video = self._info.video
-        if self._start is None or video.times_made_up:
+        if self._start is None or video.times_made_up or self._info.joins:
             return None
         number = int(np.searchsorted(video.packet_times, math.ceil(self._start / video.time_base)))
         if self._deinterlace != "off":

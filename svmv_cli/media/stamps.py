@@ -40,9 +40,9 @@ class Stamp:
     torn: bool
 
     @classmethod
-    def of(cls, packet: av.Packet[Stream]) -> Stamp:
+    def of(cls, packet: av.Packet[Stream], *, torn: bool) -> Stamp:
         """From the packet."""
-        return cls(packet.pts, packet.dts, packet.duration, packet.is_keyframe, packet.is_corrupt)
+        return cls(packet.pts, packet.dts, packet.duration, packet.is_keyframe, torn)
 
 
 @dataclass(frozen=True, slots=True)

@@ -265,6 +265,8 @@ def _warnings(request: Request, info: MediaInfo, *, holes: int, variable: bool) 
     found: list[str] = []
     if info.row is not None and request.input_rate is None:
         found.append(f"{info.video.rate_claimed} pictures per second are assumed: --input-fps sets another rate")
+    if info.joins:
+        found.append(f"{len(info.joins) + 1} recordings lie one behind the other, each with a clock of its own: joined")
     if info.video.leading:
         found.append(f"the source begins in mid-scene: its first {info.video.leading} pictures cannot be decoded")
     if variable and request.shots.even:
