@@ -196,7 +196,8 @@ def print_inventory(inventory: Inventory) -> None:
         table.add_row("device", f"{device.name}: {escape(device.label)}{memory} ({', '.join(device.precisions)})")
     for codec in inventory.codecs:
         table.add_row("codec", f"{codec.name}: {', '.join(codec.encoders) or 'no encoder opens here'}")
-    table.add_row("model", inventory.model)
+    for model in inventory.models:
+        table.add_row("model", f"{model} (the default)" if model == inventory.model else model)
     _stdout().print(table)
     if inventory.model_card:
         _stdout().print("\n" + inventory.model_card.strip(), markup=False)

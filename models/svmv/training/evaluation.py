@@ -185,7 +185,7 @@ def overall(clips: Sequence[ClipScores]) -> dict[str, Figures]:
 
 
 def by_group(clips: Sequence[ClipScores]) -> dict[str, list[ClipScores]]:
-    """Clips by motion group, calm ones first; groups without clips are left out."""
+    """Clips by motion group, easy ones first; groups without clips are left out."""
     sorted_out = {group: [clip for clip in clips if clip.group == group] for group in (*GROUPS, "unmeasured")}
     return {group: members for group, members in sorted_out.items() if members}
 
