@@ -29,8 +29,8 @@ def open_device(wanted: str, *, training: bool = False, tell: Callable[[str], No
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        device = torch.device(wanted)
-        torch.zeros(1, device=device)
+        # With its index: what is known of `cuda:0`, such as whether Triton runs there, is not asked again of `cuda`.
+        device = torch.zeros(1, device=torch.device(wanted)).device
     except (RuntimeError, AssertionError) as error:
         if is_out_of_memory(error):
             raise DeviceError(f"{wanted} is full", hint="close other programs on it, or use --device cpu") from error
