@@ -99,8 +99,10 @@ class OutFile:
 
     def abandon(self) -> None:
         """Close what is open; the file is thrown away."""
-        self._others.close()
-        self._close_out()
+        try:
+            self._others.close()
+        finally:
+            self._close_out()
 
     def _close_out(self) -> None:
         # That it cannot be completed is no matter.

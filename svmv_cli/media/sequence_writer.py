@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -138,8 +138,7 @@ class SequenceWriter:
         if folder.exists() and not any(folder.iterdir()):
             folder.rmdir()
         if folder.exists():
-            for name in names:
-                (part / name).replace(folder / name)
+            _move_all(names, part, folder)
             part.rmdir()
             sync(folder)
         else:
@@ -150,6 +149,21 @@ class SequenceWriter:
         folder = self._row.folder
         if not self._overwrite and folder.is_dir() and any(folder.iterdir()):
             raise OutputError(f"{folder} is not empty", hint="Use --overwrite to write into it, or name a new folder.")
+
+
+def _move_all(names: Sequence[str], part: Path, folder: Path) -> None:
+    """Move files, all of them whatever signal comes: half a row of one film and half of another are none."""
+    stopped: KeyboardInterrupt | None = None
+    while True:
+        try:
+            for name in names:
+                if (part / name).exists():
+                    (part / name).replace(folder / name)
+            break
+        except KeyboardInterrupt as error:
+            stopped = error
+    if stopped is not None:
+        raise stopped
 
 
 def part_folder(folder: Path) -> Path:

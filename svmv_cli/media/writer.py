@@ -119,7 +119,9 @@ class VideoWriter:
         if self._part is None:
             raise ValueError("a VideoWriter is written to inside its `with`, before finish()")
         with telling_writes(self._target.path):
-            if self._file is None or isinstance(self._file, JoinedFile):
+            if isinstance(self._file, JoinedFile):
+                raise ValueError("segments were joined: no frame follows them")
+            if self._file is None:
                 self._file = self._open_file(self._part, self._target, self._info, first=frame)
             self._file.write(frame)
         self.frames += 1

@@ -9,6 +9,7 @@ import pytest
 
 from svmv_cli.errors import OutputError
 from svmv_cli.media.partfile import create_part, part_of, publish
+from svmv_cli.media.sequence_writer import _move_all
 from svmv_cli.pipeline.prefetch import prefetch
 from svmv_cli.pipeline.workfolder import Identity, WorkFolder, folder_of
 
@@ -80,6 +81,27 @@ def test_what_was_let_go_is_not_removed_under_another_run(tmp_path: Path) -> Non
     first.discard()
     assert (folder_of(output) / "plan.json").exists()
     second.discard()
+
+
+def test_a_signal_while_pictures_move_leaves_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    part, folder, names = tmp_path / "part", tmp_path / "row", [f"{n}.png" for n in range(5)]
+    for each, content in ((part, "new"), (folder, "old")):
+        each.mkdir()
+        for name in names:
+            (each / name).write_text(content)
+    replace, calls = Path.replace, 0
+
+    def interrupted(path: Path, target: Path) -> Path:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise KeyboardInterrupt
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        _move_all(names, part, folder)
+    assert [(folder / name).read_text() for name in names] == ["new"] * 5
 
 
 def test_a_signal_while_a_thread_is_ended_does_not_leave_it(monkeypatch: pytest.MonkeyPatch) -> None:
