@@ -190,3 +190,16 @@ def test_between_bars_the_network_gives_what_it_gives_of_the_picture_alone(pix_f
         assert np.array_equal(new[where], expected[index])
         new[where] = old[where]
         assert np.array_equal(new, old)
+
+
+def test_what_was_seen_of_pictures_of_another_size_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = svmv.SVMVConfig(feature_channels=16, match_channels=8, hidden_channels=16, half_channels=8, head_channels=8)
+    model = NetworkInterpolator(svmv.SVMV(small), converter("gray"), name="small", precision="fp32")
+    encoded: list[int] = []
+    monkeypatch.setattr(model._network, "encode", lambda picture: encoded.append(picture.shape[2]))
+    seen = frame("gray", Area(0, 0, HEIGHT, WIDTH))
+    part = Area(0, 0, HEIGHT - 2, WIDTH).part(seen)
+    for shown in (seen, seen, part, part, seen):
+        model.fit(height=shown.height, width=WIDTH)
+        model._features(shown)
+    assert encoded == [HEIGHT, HEIGHT - 2, HEIGHT]

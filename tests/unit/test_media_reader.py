@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -136,3 +138,23 @@ def test_left_early_and_closed_twice(tmp_path: Path) -> None:
         reader.close()
     with pytest.raises(ValueError, match="inside its `with`"):
         next(iter(reader))
+
+
+def test_what_a_first_attempt_met_is_not_counted_twice(tmp_path: Path) -> None:
+    """The key frame in front of the wanted picture is torn; six last pictures lie where nobody believes them."""
+    times = [Fraction(n, 24) for n in range(12)] + [50 + Fraction(n, 24) for n in range(6)]
+    whole = make_clip(tmp_path / "a.mkv", times=times, codec="ffv1", options={"g": "6"}).path
+    with av.open(whole) as source, av.open(tmp_path / "b.mkv", "w") as out:
+        stream = out.add_stream_from_template(source.streams.video[0], opaque=True)
+        for number, packet in enumerate(source.demux(source.streams.video[0])):
+            if packet.size:
+                torn = av.Packet(bytes(packet)[: 3 if number == 6 else None])
+                torn.pts, torn.dts, torn.time_base = packet.pts, packet.dts, packet.time_base
+                torn.stream, torn.is_keyframe = stream, packet.is_keyframe
+                out.mux(torn)
+    info = probe(tmp_path / "b.mkv")
+    info = replace(info, video=replace(info.video, packet_times=info.video.packet_times[:12]))
+    for start, expected in ((None, range(6)), (Fraction(7, 24), range(0))):
+        with VideoReader(info, pix_fmt="yuv420p", start=start) as reader:
+            assert numbers(list(reader)) == list(expected)
+        assert (reader.damaged, reader.dropped) == (6, 6)

@@ -13,6 +13,8 @@ from av.stream import Stream
 
 from svmv_cli.media.decoding_times import DecodingTimes
 from svmv_cli.media.probe import probe
+from svmv_cli.media.retiming import place
+from svmv_cli.timeline import Clock
 from tests.media import make_clip, repeated
 from tests.reading import read_times, words
 from tests.tracks import with_second_picture
@@ -99,6 +101,14 @@ def test_what_is_never_reordered_has_its_pts_for_dts() -> None:
 
 def test_dts_that_stand_still_rise_by_a_tick() -> None:
     assert timed([(5, 5), (5, 5), (6, 50)]) == [(5, 5), (6, 6), (7, 50)]
+
+
+@pytest.mark.parametrize("stretch", [Fraction(1), Fraction(2), Fraction(5, 2)])
+def test_decoding_runs_ahead_by_as_much_longer_as_time_is_stretched(stretch: Fraction) -> None:
+    packet: av.Packet[Stream] = av.Packet(b"content")
+    packet.time_base, packet.dts, packet.pts, packet.duration = Fraction(1, 1000), 1060, 1100, 20
+    assert place(packet, clock=Clock(Fraction(1), stretch), clip=(None, None), cut=False)
+    assert [packet.dts, packet.pts, packet.duration] == [ticks * stretch for ticks in (60, 100, 20)]
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
