@@ -29,7 +29,7 @@ class Schedule:
     frozen_encoder: float = 0.0  # part of the run, from its start, that leaves the encoder as it came
     flow_weight: tuple[float, float] = (0.05, 0.005)  # of the end-point error, start and end
     level_weight: tuple[float, float] = (0.5, 0.05)  # of the reprojection error at pyramid levels
-    bv_weight: float = 0.02  # λ of L_BV = L_sv + L_tv
+    bv_weight: float = 0.02  # λ of L_BV = sv_share · L_sv + L_tv
     sv_share: float = 0.01  # L_sv inside L_BV: a ratio of variances beside an error of a few hundredths
     bv_epsilon: float = 0.25  # ε of L_sv, px²
     seed: int = 0
