@@ -12,6 +12,8 @@ from math import gcd
 from pathlib import Path
 
 SEGMENT, TRACKS, TRACK, VIDEO, COLOR = 0x18538067, 0x1654AE6B, 0xAE, 0xE0, 0x55B0
+INFO, CLUSTER, TIMESTAMP = 0x1549A966, 0x1F43B675, 0xE7
+CODEC_DELAY = 0x56AA
 NAME, VOID, CRC = 0x536E, 0xEC, 0xBF
 DISPLAY_WIDTH, DISPLAY_HEIGHT, DISPLAY_UNIT = 0x54B0, 0x54BA, 0x54B2
 PADDING = " " * 24  # a track's name is longer by this until its display size is there
@@ -94,6 +96,22 @@ def write_display_size(path: Path, *, width: int, height: int, shape: Fraction) 
         if check is not None and check.id == CRC:
             file.seek(tracks.content + check.content)
             file.write(zlib.crc32(content[check.end :]).to_bytes(4, "little"))
+
+
+def with_codec_delay(header: bytes, nanoseconds: int) -> bytes:
+    """A file without packets of the one track that a header describes, with a delay of its decoder.
+
+    Raises:
+        ValueError: there is no track in the header, or it has a delay already.
+    """
+    segment, info = find(header, SEGMENT), find(header, SEGMENT, INFO)
+    track = find(header, SEGMENT, TRACKS, TRACK)
+    if segment is None or info is None or track is None or find(header, SEGMENT, TRACKS, TRACK, CODEC_DELAY):
+        raise ValueError("not a header with a track that has no delay")
+    delayed = header[track.content : track.end] + _element(CODEC_DELAY, _number(nanoseconds))
+    cluster = _element(CLUSTER, _element(TIMESTAMP, bytes(1)))  # demuxers read on until there is one
+    tracks = _element(TRACKS, _element(TRACK, delayed))
+    return header[: segment.start] + _element(SEGMENT, header[info.start : info.end] + tracks + cluster)
 
 
 def _display_size(width: int, height: int, shape: Fraction) -> tuple[int, int]:

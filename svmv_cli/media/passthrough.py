@@ -19,6 +19,7 @@ from svmv_cli.media.info import MediaInfo, Span
 from svmv_cli.media.joins import is_torn
 from svmv_cli.media.labels import lasting
 from svmv_cli.media.opening import open_source, packets_of
+from svmv_cli.media.priming import add_primed, priming_of
 from svmv_cli.media.retiming import moved_chapter, place, source_time
 from svmv_cli.media.rising import Rising
 from svmv_cli.media.sound import LONGEST_SILENCE, SoundRoute, lacks_header, silenced
@@ -28,6 +29,7 @@ from svmv_cli.timeline import Clock
 _STRAY = Fraction(10)  # s that packets of one moment may lie apart in the file
 _SLACK = Fraction(1, 2)  # s that the times of sound may fall back without one of them being wrong
 _MICROSECONDS = 1_000_000
+_MATROSKA = frozenset({"matroska", "webm"})
 # MOV numbers languages by an old list with spellings of its own.
 _MOV_LANGUAGES = {"deu": "ger", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi", "swe": "sve"}
 
@@ -131,9 +133,12 @@ class Passthrough:
             attach_cover(self._out, self._path, index=decision.index, codec=decision.codec)
             return
         if decision.encoder is None:
-            stream: Stream = self._out.add_stream_from_template(source, opaque=True)
+            primed = self._add_primed(source)
+            stream: Stream = primed or self._out.add_stream_from_template(source, opaque=True)
             muxer = self._out.format.name
-            route: Route = _CopyRoute(source, clock=self._clock, clip=self._clip, muxer=muxer)
+            route: Route = _CopyRoute(
+                source, clock=self._clock, clip=self._clip, muxer=muxer, hides_priming=primed is not None
+            )
         elif isinstance(source, av.AudioStream):
             sound = SoundRoute(
                 self._out,
@@ -155,6 +160,14 @@ class Passthrough:
             self._routes[decision.index] = route
         if source.type == "audio":
             self._rising[decision.index] = Rising(_SLACK)
+
+    def _add_primed(self, source: Stream) -> Stream | None:
+        """A track of Matroska that hides what only primes its decoder; None if there is no such sound to be copied."""
+        start, _ = self._clip
+        if source.type != "audio" or start is not None or self._out.format.name not in _MATROSKA:
+            return None  # where the clip begins later, the first packet that is kept is heard
+        priming = priming_of(self._path, source.index)
+        return add_primed(self._out, source, priming) if priming else None
 
     def _read(self) -> Iterator[av.Packet[Stream]]:
         """Packets of the routed streams from a little before the clip to a little after it."""
@@ -202,8 +215,9 @@ class _CopyRoute:
 
     lost = 0
 
-    def __init__(self, source: Stream, *, clock: Clock, clip: Span, muxer: str) -> None:
+    def __init__(self, source: Stream, *, clock: Clock, clip: Span, muxer: str, hides_priming: bool) -> None:
         self._muxer = muxer
+        self._hides_priming = hides_priming
         self._clock = clock
         self._clip = clip
         self._still = bool(source.disposition & Disposition.attached_pic)
@@ -216,7 +230,7 @@ class _CopyRoute:
             packet.pts = packet.dts = 0
             yield packet
             return
-        if _unheard(packet, self._muxer):
+        if not self._hides_priming and _unheard(packet, self._muxer):
             return
         if not place(packet, clock=self._clock, clip=self._clip, cut=self._words):
             return
@@ -252,7 +266,7 @@ def _unheard(packet: av.Packet[Stream], muxer: str) -> bool:
     """Whether a packet only primes the decoder, and the output could not hide it: it would push the picture back."""
     if muxer in {"mp4", "mov"}:
         return False  # they have edit lists
-    if muxer in {"matroska", "webm"}:
+    if muxer in _MATROSKA:
         return packet.is_discard  # they hide what one of their own kind hid, not what an edit list did
     before, _ = silenced(packet)
     return packet.is_discard or (before > 0 and before >= (packet.duration or 0) * packet.time_base)
