@@ -159,7 +159,7 @@ def test_resuming_gives_the_step_an_unbroken_run_gives(real: RealSource, tmp_pat
 
 
 def test_training_learns_and_leaves_its_records(real: RealSource, tmp_path: Path) -> None:
-    plan = schedule(steps=80, synthetic=(0.0, 0.0), learning_rate=3e-3, bv_weight=0.0, refined=0.0)
+    plan = schedule(steps=80, synthetic=(0.0, 0.0), learning_rate=2e-3, bv_weight=0.0, refined=0.0)
     trainer = Trainer(small(), plan, tmp_path / "run", real=real, device=CPU)
     sample = real.draw(np.random.default_rng(0), batch=16, crop=64, device=CPU)
 
