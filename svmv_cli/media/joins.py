@@ -61,15 +61,16 @@ class _Break:
 
 @dataclass(slots=True)
 class _Course:
-    """The decoding times of one stream."""
+    """The decoding times of one stream, ticks: in whole numbers, as every packet of a file is looked at."""
 
     sound: bool
+    base: Fraction  # s per tick
     breaks: list[_Break] = field(default_factory=list)
-    recent: deque[Fraction] = field(default_factory=lambda: deque(maxlen=_RECENT))
-    suspects: list[tuple[int, Fraction]] = field(default_factory=list)  # place and time
+    recent: deque[int] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    suspects: list[tuple[int, int]] = field(default_factory=list)  # place and time
     lasts: deque[int] = field(default_factory=lambda: deque([0], maxlen=_HELD_BACK))
 
-    def see(self, place: int, time: Fraction) -> None:
+    def see(self, place: int, time: int) -> None:
         if self._goes_on(time):
             self.suspects.clear()  # strays, if any
             self.recent.append(time)
@@ -78,24 +79,24 @@ class _Course:
         self.suspects.append((place, time))
         if len(self.suspects) == _SURE:
             first_place, first_time = self.suspects[0]
-            self.breaks.append(
-                _Break(tuple(self.lasts), first_place, self.recent[-1] + self._gap, first_time, self._gap)
-            )
+            gap = self._gap * self.base
+            due, said = self.recent[-1] * self.base + gap, first_time * self.base
+            self.breaks.append(_Break(tuple(self.lasts), first_place, due, said, gap))
             self.recent.clear()
             self.recent.extend(time for _, time in self.suspects)
             self.lasts.extend(place for place, _ in self.suspects)
             self.suspects.clear()
 
-    def _goes_on(self, time: Fraction) -> bool:
+    def _goes_on(self, time: int) -> bool:
         if not self.recent:
             return True
-        middle = median(self.recent)  # a stray among them does not move it
-        return middle - _FALL < time < middle + max(_LEAP, _MANY * self._gap)
+        ahead = (time - Fraction(median(self.recent))) * self.base  # a stray among them does not move the median
+        return -_FALL < ahead < _LEAP or _LEAP <= ahead < _MANY * self._gap * self.base
 
     @property
     def _gap(self) -> Fraction:
         times = sorted(self.recent)
-        return median(b - a for a, b in pairwise(times)) if len(times) > 1 else Fraction(0)
+        return Fraction(median(b - a for a, b in pairwise(times))) if len(times) > 1 else Fraction(0)
 
 
 class JoinFinder:
@@ -120,8 +121,8 @@ class JoinFinder:
             return
         index = packet.stream.index
         if index not in self._courses:
-            self._courses[index] = _Course(packet.stream.type == "audio")
-        self._courses[index].see(packet.pos, packet.dts * packet.time_base)
+            self._courses[index] = _Course(packet.stream.type == "audio", packet.time_base)
+        self._courses[index].see(packet.pos, packet.dts)
 
     @property
     def joins(self) -> tuple[Join, ...]:

@@ -11,6 +11,7 @@ from av.container import OutputContainer
 from av.stream import Stream
 
 from svmv_cli.media import ebml
+from svmv_cli.media.described import header_of
 from svmv_cli.media.opening import open_source, packets_of
 from svmv_cli.media.sound import silenced
 
@@ -47,12 +48,10 @@ def add_primed(out: OutputContainer, source: Stream, priming: Fraction) -> Strea
     Returns:
         The new track; None where that cannot be said of it.
     """
-    file = BytesIO()
+    header = header_of(source)
+    if header is None:
+        return None
     try:
-        with av.open(file, "w", format="matroska") as described:
-            described.add_stream_from_template(source, opaque=True)
-            described.start_encoding()
-            header = file.getvalue()
         told = ebml.with_codec_delay(header, round(priming * _NANOSECONDS))
         with av.open(BytesIO(told), format="matroska") as padded:
             return out.add_stream_from_template(padded.streams[0], opaque=True)

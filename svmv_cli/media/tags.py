@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from io import BytesIO
 
 import av
 from av.sidedata.sidedata import Type
 
 from svmv_cli.media import ebml
+from svmv_cli.media.described import header_of
 from svmv_cli.media.glimpses import Glimpse
 from svmv_cli.media.hdr import side_data_of
 from svmv_cli.media.info import ColorInfo
@@ -68,14 +68,9 @@ def chroma_location(stream: av.VideoStream) -> int:
 
     PyAV 18 does not show it, but copies it with the stream's parameters, and the Matroska muxer writes it down.
     """
-    file = BytesIO()
-    try:
-        with av.open(file, "w", format="matroska") as out:
-            out.add_stream_from_template(stream, opaque=True)
-            out.start_encoding()
-            header = file.getvalue()
-    except (av.FFmpegError, ValueError):
-        return 0  # not even Matroska holds the codec
+    header = header_of(stream)
+    if header is None:
+        return 0
     path = (ebml.SEGMENT, ebml.TRACKS, ebml.TRACK, ebml.VIDEO, ebml.COLOR)
     across, down = (ebml.number(header, ebml.find(header, *path, i)) for i in (ebml.CHROMA_ACROSS, ebml.CHROMA_DOWN))
     return _BY_PLACE.get((across, down), 0)

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from importlib.metadata import version
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 
 from svmv_cli.media.encoders import CODECS, CodecChoice, Picture, choose_format, opening_failure
 from svmv_cli.media.frame import PixelFormat
 
 _COMMON = PixelFormat.parse("yuv420p")
 _TRIAL_SIZE = (256, 256)  # px; NVENC refuses much smaller ones
-_WEIGHTS = ".safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +55,8 @@ def take_inventory(*, model: str, svmv_version: str) -> Inventory:
     """
     import torch
 
+    import svmv
+
     return Inventory(
         version=svmv_version,
         python=platform.python_version(),
@@ -65,7 +65,7 @@ def take_inventory(*, model: str, svmv_version: str) -> Inventory:
         devices=_devices(),
         codecs=_codecs(),
         model=model,
-        models=tuple(sorted(path.name.removesuffix(_WEIGHTS) for path in _shipped() if path.name.endswith(_WEIGHTS))),
+        models=tuple(svmv.available()),
         model_card=_card(),
     )
 
@@ -105,10 +105,5 @@ def _opening(choice: CodecChoice) -> tuple[str, ...]:
 
 
 def _card() -> str | None:
-    return next((path.read_text(encoding="utf-8") for path in _shipped() if path.name == "MODEL_CARD.md"), None)
-
-
-def _shipped() -> list[Traversable]:
-    """Weights and what is said of them."""
-    folder = files("svmv").joinpath("weights")
-    return list(folder.iterdir()) if folder.is_dir() else []
+    card = files("svmv").joinpath("weights", "MODEL_CARD.md")
+    return card.read_text(encoding="utf-8") if card.is_file() else None
